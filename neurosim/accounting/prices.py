@@ -1,0 +1,157 @@
+"""The price table of a chip: what each countable costs, in the order of COUNTABLES.
+
+A chip file prices most countables one by one. Two follow from the weight cell: a count of ``cell_read_conductance``
+or ``weight_pulse_conductance`` is g_max / 2^16, so it costs V^2 t g_max / 2^16 (Joule heating of the cell).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.errors import InputError
+from neurosim.registry import unknown
+from neurosim.spec.chip import Chip, Kind, Price, StaticPower, Synapse
+from neurosim.spec.countables import CONDUCTANCE_UNIT, COUNTABLES
+from neurosim.units import femtoseconds
+
+ACTIONS = tuple(COUNTABLES)
+"""The countables in the order of every table, ledger row and trace column."""
+
+ASSUMED_SPAN = (0.1, 10.0)
+"""Interval of a cell energy that is assumed, as factors, where the chip file names none: a decade each way."""
+
+_INDEX = {name: index for index, name in enumerate(ACTIONS)}
+_INCLUDED = re.compile(r"included in (\w+)")
+
+
+@dataclass(frozen=True, eq=False)
+class PriceTable:
+    """Prices of one chip as arrays over ACTIONS; where ``priced`` is False energies are NaN and latencies zero."""
+
+    chip: str
+    energy_J: NDArray[np.float64]
+    low_J: NDArray[np.float64]
+    high_J: NDArray[np.float64]
+    latency_s: NDArray[np.float64]
+    latency_fs: NDArray[np.int64]
+    priced: NDArray[np.bool_]
+    assumed: NDArray[np.bool_]
+    kind: tuple[Kind | None, ...]
+    source: tuple[str, ...]
+    static: StaticPower
+
+    def index(self, name: str) -> int:
+        """Where the countable stands in the arrays; raises InputError with a near miss."""
+        if name not in _INDEX:
+            raise InputError(unknown(name, list(ACTIONS), "countable"))
+        return _INDEX[name]
+
+    def is_priced(self, name: str) -> bool:
+        """Whether the chip says what this countable costs."""
+        return bool(self.priced[self.index(name)])
+
+    def latency(self, name: str) -> int:
+        """Latency of one ``name`` in femtoseconds; raises InputError when it has no price."""
+        require_prices([name], self)
+        return int(self.latency_fs[self.index(name)])
+
+
+def price_table(chip: Chip) -> PriceTable:
+    """All prices of ``chip``; raises InputError when a zero price hides a cost that is merely unknown."""
+    prices = {**_cell_prices(chip.synapse), **chip.prices}
+    problems = [line for name, price in prices.items() for line in _zero_problem(name, price, prices, chip.static)]
+    if problems:
+        raise InputError(problems, f"chip {chip.name}")
+    row = [prices.get(name) for name in ACTIONS]
+    return PriceTable(
+        chip=chip.name,
+        energy_J=_floats(None if price is None else price.energy_J for price in row),
+        low_J=_floats(None if price is None else _or(price.low_J, price.energy_J) for price in row),
+        high_J=_floats(None if price is None else _or(price.high_J, price.energy_J) for price in row),
+        latency_s=_floats(0.0 if price is None else price.latency_s for price in row),
+        latency_fs=np.array([0 if price is None else femtoseconds(price.latency_s) for price in row], dtype=np.int64),
+        priced=np.array([price is not None for price in row]),
+        assumed=np.array([price is not None and price.kind == "assumed" for price in row]),
+        kind=tuple(None if price is None else price.kind for price in row),
+        source=tuple("" if price is None else price.source for price in row),
+        static=chip.static,
+    )
+
+
+def missing_prices(counts_used: Iterable[str], table: PriceTable) -> list[str]:
+    """Those of the countables that the chip does not price, in table order."""
+    used = set(counts_used)
+    for name in used:
+        table.index(name)
+    return [name for name in ACTIONS if name in used and not table.is_priced(name)]
+
+
+def require_prices(counts_used: Iterable[str], table: PriceTable) -> None:
+    """Raise InputError, one line per countable, when one in use has no price."""
+    missing = missing_prices(counts_used, table)
+    if missing:
+        raise InputError([_how_to_price(name, table.chip) for name in missing])
+
+
+def _how_to_price(name: str, chip: str) -> str:
+    line = f"chip {chip} uses the countable {name} without a price: add [prices.{name}] with energy_J, source and kind"
+    if name.endswith("_conductance"):
+        cell = "read" if name == "cell_read_conductance" else "pulse"
+        line += f", or give synapse.g_max_S, synapse.{cell}_voltage_V and synapse.{cell}_time_s"
+    return line
+
+
+def _cell_prices(synapse: Synapse) -> dict[str, Price]:
+    """Prices per unit of conductance; a cell without voltage, time or conductance has none."""
+    derived = {
+        "cell_read_conductance": ("read", synapse.read_voltage_V, synapse.read_time_s),
+        "weight_pulse_conductance": ("pulse", synapse.pulse_voltage_V, synapse.pulse_time_s),
+    }
+    return {
+        name: _cell_price(synapse, word, voltage, time)
+        for name, (word, voltage, time) in derived.items()
+        if voltage * voltage * time * synapse.g_max_S > 0.0
+    }
+
+
+def _cell_price(synapse: Synapse, word: str, voltage_V: float, time_s: float) -> Price:
+    energy = voltage_V * voltage_V * time_s * synapse.g_max_S / CONDUCTANCE_UNIT
+    span = ASSUMED_SPAN if synapse.kind == "assumed" else (1.0, 1.0)
+    return Price(
+        energy_J=energy,
+        source=f"{word}_voltage_V^2 x {word}_time_s x g_max_S / 2^16 of the weight cell ({synapse.source})",
+        kind=synapse.kind,
+        low_J=energy * _or(synapse.energy_low_factor, span[0]),
+        high_J=energy * _or(synapse.energy_high_factor, span[1]),
+    )
+
+
+def _zero_problem(name: str, price: Price, prices: dict[str, Price], static: StaticPower) -> list[str]:
+    """A zero is fine when someone found it to be zero, or when the cost is charged under another name."""
+    if price.energy_J > 0.0 or price.kind != "assumed":
+        return []
+    where = f"prices.{name}.energy_J = 0"
+    included = _INCLUDED.search(price.source)
+    if included is None:
+        return [f"{where}: an assumed zero hides a cost; give a number, or say in its source 'included in COUNTABLE'"]
+    target = included.group(1)
+    if target == "static":
+        paid = static.power_W > 0.0
+    elif target in COUNTABLES:
+        paid = target in prices and prices[target].energy_J > 0.0
+    else:
+        return [f"{where}: 'included in {target}': {unknown(target, [*ACTIONS, 'static'], 'countable')}"]
+    return [] if paid else [f"{where}: its source says 'included in {target}', which costs nothing itself"]
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -1,0 +1,1 @@
+"""The clock: tick phases, schedule, simpy control plane, composed burst kernels, checkpoints."""

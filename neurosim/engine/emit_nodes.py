@@ -1,0 +1,307 @@
+"""Source text of training in node space: aim a probe, hear its slope, write rank-1 updates, keep the delta memory."""
+
+from __future__ import annotations
+
+import math
+from textwrap import indent
+
+from neurosim.chip.layers import LayerPlan, NetworkPlan
+from neurosim.engine import emit_step
+from neurosim.engine.emit_forward import input_view, weights
+from neurosim.spec.scenario import Scenario
+from neurosim.training.base import StepPlan, Trainer
+from neurosim.training.delta import DeltaMGD
+from neurosim.training.node import NodeSpace
+
+
+def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool) -> str:
+    """perturb, aim, broadcast, learn (and refresh) for the node and delta trainers."""
+    assert isinstance(trainer, NodeSpace)
+    windowed = trainer.tau_theta > 1 or trainer.optimizer != "plain"
+    parts = [
+        _NO_DRAW,
+        _sigma(plan, trainer),
+        _apply(scenario),
+        _deposit(plan, exact, windowed),
+        emit_step.commit() if windowed else "",
+        _aim_delta(trainer) if isinstance(trainer, DeltaMGD) else _AIM_NODE,
+        _broadcast(step),
+        _learn_delta(trainer, windowed) if isinstance(trainer, DeltaMGD) else _learn_node(windowed),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+_NO_DRAW = """
+@kernel
+def perturb(S):
+    # node probes are drawn inside the step, once the clean inference is known
+    pass
+"""
+
+
+def _sigma(plan: NetworkPlan, trainer: NodeSpace) -> str:
+    """``prepare_nodes``: squared lengths of the local activities, and sigma of every node that can be perturbed."""
+    lines = ["slot = 0"]
+    for layer in plan.trainable:
+        x = input_view(plan, layer)
+        if not trainer.normalise_activity:
+            norm = "1.0"
+        elif layer.type == "dense":
+            norm = f"1.0 + sum_squares({x})"
+        else:
+            patch = layer.weight_shape[0] * layer.weight_shape[1]
+            norm = f"1.0 + {patch} * sum_squares({x}.reshape({layer.n_in})) / {layer.in_shape[0] * layer.in_shape[1]}"
+        last = layer.index == plan.output.index
+        scale = "S.pf[PF_OUTPUT_SCALE]" if last else "1.0"
+        if last or not trainer.mask_silent:
+            alive = "True"
+        elif layer.spiking:
+            alive = "S.live[j] > 0"
+        else:
+            alive = f"derivative_{layer.index}(S.z[slot, j], S.act[slot, j]) != 0.0"
+        lines += [
+            f"# {layer.name}",
+            f"S.norms[{layer.index}] = {norm}",
+            f"sigma = math.sqrt(S.norms[{layer.index}]) * {scale}",
+            f"for j in range({layer.act}, {layer.act + layer.n}):",
+            f"    S.sigma[j] = sigma if {alive} else 0.0",
+        ]
+    return f"""
+@kernel
+def prepare_nodes(S):
+{indent(chr(10).join(lines), "    ")}
+"""
+
+
+def _apply(scenario: Scenario) -> str:
+    """``apply_probe``: the injected currents of a direction, with each injector's own gain."""
+    gain = " * (ONE + S.node_mismatch[j])" if scenario.chip.perturbation.amplitude_dtod > 0.0 else ""
+    return f"""
+@kernel
+def apply_probe(S, slot):
+    size = S.pf[PF_NORM_MAG]
+    count = 0
+    for j in range(NODES):
+        S.injection[slot, j] = size * S.sigma[j] * S.direction[slot, j]{gain}
+        count += S.sigma[j] > 0.0
+    S.tally[T_APPLICATIONS] += count
+    S.tally[T_DRAWS] += count
+"""
+
+
+def _deposit(plan: NetworkPlan, exact: bool, windowed: bool) -> str:
+    """``deposit``: write (or integrate) ``w_ij += a_i rate_j`` with ``rate_j = estimate_j sigma_j / S_l``."""
+    lines = ["slot = 0"]
+    if not exact and not windowed:
+        lines += [
+            "rounding_key = stream_key(S.pi[PI_SEED], STREAM_ROUNDING, S.ri[RI_MOMENT], 0, 0)",
+            "noise_key = stream_key(S.pi[PI_SEED], STREAM_WRITE_NOISE, S.ri[RI_MOMENT], 0, 0)",
+            "S.pulse_tally[0] = 0",
+            "S.pulse_tally[1] = 0",
+        ]
+    lines += ["row_slots = 0", "most = 0", "devices = 0"]
+    for layer in plan.trainable:
+        first, end = layer.act, layer.act + layer.n
+        lines += [
+            f"rate = S.rates[{first}:{end}]",
+            f"for j in range({layer.n}):",
+            f"    rate[j] = factor * S.estimate[{first} + j] * S.sigma[{first} + j] / S.norms[{layer.index}]",
+        ]
+        if layer.type == "conv2d":
+            w, b = weights(layer, "gradient")
+            x = input_view(plan, layer)
+            lines.append(f"conv2d_gradient(rate.reshape({layer.shape}), {x}, {w}, {b}, -1.0)")
+        elif windowed:
+            w, b = weights(layer, "gradient")
+            lines.append(f"dense_gradient(rate, {input_view(plan, layer)}, {w}, {b}, -1.0)")
+        elif exact:
+            w, b = weights(layer)
+            active = "S.ri[RI_ACTIVE_FIRST]" if layer.index == 0 and not _windowed_input(layer) else "count_active(x)"
+            lines += [
+                f"x = {input_view(plan, layer)}",
+                f"rank1_add({w}, {b}, x, rate)",
+                f"active = {active} + 1",
+                "row_slots += active",
+                f"devices += active * {layer.n}",
+                "most = 1",
+            ]
+        else:
+            lines += _program_rows(plan, layer)
+    if not windowed:
+        counts = "devices, devices, row_slots, most" if exact else "S.pulse_tally[0], S.pulse_tally[1], row_slots, most"
+        lines += [f"written(S, {counts})", "S.tally[T_UPDATES] += 1", "S.ri[RI_CURRENTS_STALE] = 1"]
+    else:
+        lines += ["S.tally[T_ACCUMULATIONS] += SIZE", "if (S.ri[RI_STEP] + 1) % S.pi[PI_TAU_THETA] == 0:", "    commit(S)"]
+    return f"""
+@kernel
+def deposit(S, factor):
+{indent(chr(10).join(lines), "    ")}
+"""
+
+
+def _windowed_input(layer: LayerPlan) -> bool:
+    return layer.type != "dense"
+
+
+def _program_rows(plan: NetworkPlan, layer: LayerPlan) -> list[str]:
+    def row(start: str) -> list[str]:
+        return [
+            f"highest = program(S.theta, {start}, S.change, {layer.n}, S.scale_up, S.scale_down, S.w_min, S.w_max,",
+            "                  S.residual, S.pf[PF_STEP_SIZE], S.pf[PF_CYCLE_STD], S.pf[PF_WRITE_STD],",
+            "                  S.pi[PI_ROUNDING], S.pi[PI_MAX_PULSES], rounding_key, noise_key,",
+            "                  S.pulse_tally)",
+            "row_slots += highest",
+            "most = max(most, highest)",
+        ]
+
+    return [
+        f"x = {input_view(plan, layer)}",
+        f"for i in range({layer.n_in}):",
+        "    xi = x[i]",
+        "    if xi != 0.0:",
+        f"        for j in range({layer.n}):",
+        "            S.change[j] = xi * rate[j]",
+        *("        " + line for line in row(f"{layer.theta} + i * {layer.n}")),
+        f"for j in range({layer.n}):",
+        "    S.change[j] = rate[j]",
+        *row(str(layer.theta + layer.weights)),
+    ]
+
+
+_AIM_NODE = """
+@kernel
+def aim(S, slot):
+    prepare_nodes(S)
+    key = stream_key(S.pi[PI_SEED], STREAM_PERTURBATION, S.ri[RI_MOMENT], slot, 0)
+    random_direction(S.sigma, key, S.direction[slot])
+    apply_probe(S, slot)
+"""
+
+
+def _aim_delta(trainer: DeltaMGD) -> str:
+    angle = math.radians(trainer.probe_angle)
+    along, across = (1.0, 0.0) if trainer.probe_angle == 0.0 else (math.cos(angle), math.sin(angle))
+    if trainer.probe_angle == 90.0:
+        along, across = 0.0, 1.0
+    if trainer.probes == "combined":
+        mix = f"""\
+    along, across = {along!r}, {across!r}
+    if length <= 0.0:
+        along, across = 0.0, 1.0
+    S.coefficient[0] = length
+    S.coefficient[1] = along
+    for j in range(NODES):
+        S.direction[slot, j] = across * S.orthogonal[j]
+    if along > 0.0:
+        for j in range(NODES):
+            S.direction[slot, j] += along * S.prior[j] / length"""
+    else:
+        mix = """\
+    S.coefficient[0] = length
+    if slot == 1 and length > 0.0:
+        for j in range(NODES):
+            S.direction[slot, j] = S.prior[j] / length
+    else:
+        S.direction[slot] = S.orthogonal"""
+    return f"""
+@kernel
+def aim(S, slot):
+    prepare_nodes(S)
+    share = residual(S.rf[RF_C_0])
+    length = prior(S.sigma, S.delta[S.ri[RI_LABEL]], share, {trainer.aligned == "sign"}, S.prior)
+    key = stream_key(S.pi[PI_SEED], STREAM_ORTHOGONAL, S.ri[RI_MOMENT], slot, 0)
+    random_direction(S.sigma, key, S.orthogonal)
+    orthogonalise(S.orthogonal, S.prior, length)
+{mix}
+    apply_probe(S, slot)
+    S.tally[T_DELTA_WORDS] += NODES
+"""
+
+
+def _broadcast(step: StepPlan) -> str:
+    heard = "\n".join(
+        f"    S.slope[{slot}] = heard(S, S.rf[RF_C_{slot}] - S.rf[RF_C_0]) / S.pf[PF_NORM_MAG]"
+        for slot in range(1, len(step.slots))
+    )
+    return f"""
+@kernel
+def broadcast(S):
+{heard}
+    S.rf[RF_C_TILDE] = S.rf[RF_C_1] - S.rf[RF_C_0]
+    S.rf[RF_COST_SUM] += S.rf[RF_C_0]
+    S.rf[RF_C_TILDE_SUM] += abs(S.rf[RF_C_TILDE])
+    S.tally[T_RECORDED] += 1
+"""
+
+
+_LIMIT = """\
+    factor = S.rf[RF_RATE]
+    limit = S.pf[PF_KAPPA] * S.rf[RF_C_0]
+    if S.pf[PF_KAPPA] > 0.0 and factor * decrease > limit:
+        factor = limit / decrease"""
+
+
+def _learn_node(windowed: bool) -> str:
+    return f"""
+@kernel
+def learn(S):
+    c = S.slope[1]
+    decrease = c * c
+    for j in range(NODES):
+        S.estimate[j] = c * S.direction[1, j]
+{_LIMIT}
+    deposit(S, -factor{" / S.rf[RF_RATE]" if windowed else ""})
+"""
+
+
+def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
+    if trainer.probes == "combined":
+        estimate = """\
+    length, along = S.coefficient[0], S.coefficient[1]
+    surprise = S.slope[1] - along * length
+    ku, kr = S.pf[PF_NODE_RATE], S.pf[PF_ORTHOGONAL_RATE]
+    alpha = S.pf[PF_PRIOR_RATE]
+    unit = 1.0 / length if length > 0.0 else 0.0
+    aligned = alpha * length + surprise * ku
+    across = surprise * kr
+    for j in range(NODES):
+        S.estimate[j] = (aligned * unit) * S.prior[j] + across * S.orthogonal[j]
+    decrease = alpha * length * length + max(kr, ku * along) * surprise * surprise"""
+        memory = "S.delta_change[j] = gain * surprise * (unit * S.prior[j] * along + S.orthogonal[j]) / S.sigma[j]"
+    else:
+        estimate = """\
+    length = S.coefficient[0]
+    unit = 1.0 / length if length > 0.0 else 0.0
+    cu = S.slope[1] if length > 0.0 else 0.0
+    cr = S.slope[2]
+    ku, kr = S.pf[PF_NODE_RATE], S.pf[PF_ORTHOGONAL_RATE]
+    for j in range(NODES):
+        S.estimate[j] = ku * cu * unit * S.prior[j] + kr * cr * S.orthogonal[j]
+    decrease = ku * cu * cu + kr * cr * cr"""
+        memory = (
+            "S.delta_change[j] = gain * ((cu - length) * unit * S.prior[j] + cr * S.orthogonal[j]) / S.sigma[j]"
+        )
+    keep = ""
+    if trainer.refresh == "probes":
+        keep = f"""\
+    gain = S.pf[PF_MEMORY_RATE] * residual(S.rf[RF_C_0])
+    for j in range(NODES):
+        S.delta_change[j] = 0.0
+        if S.sigma[j] > 0.0:
+            {memory}
+    key = stream_key(S.pi[PI_SEED], STREAM_DELTA_NOISE, S.ri[RI_MOMENT], 0, 0)
+    S.tally[T_DELTA_WRITES] += remember(S.delta[S.ri[RI_LABEL]], S.delta_change, S.pi[PI_DELTA_BITS],
+                                        S.pf[PF_DELTA_RANGE], S.pf[PF_DELTA_NOISE], key, S.sigma)"""
+    return f"""
+@kernel
+def learn(S):
+{estimate}
+{_LIMIT}
+    deposit(S, -factor{" / S.rf[RF_RATE]" if windowed else ""})
+{keep}
+    if S.pf[PF_DELTA_KEEP] < 1.0:
+        # the slow states leak by the time that the step took
+        for k in range(CLASSES):
+            for j in range(NODES):
+                S.delta[k, j] *= S.pf[PF_DELTA_KEEP]
+"""

@@ -1,0 +1,199 @@
+"""A built machine: composed kernel, arrays, meter and totals, with the calls that the control plane makes on it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+import numpy as np
+
+from neurosim.accounting import Ledger, price_table
+from neurosim.chip import capabilities
+from neurosim.chip.layers import NetworkPlan, plan_network
+from neurosim.chip.mapper import Placement, place
+from neurosim.chip.meter import Meter, Workload, check_prices
+from neurosim.data import Dataset
+from neurosim.engine import link, program, registers, state
+from neurosim.engine.compose import PHASES, Composition, compose
+from neurosim.errors import InputError
+from neurosim.spec.scenario import Scenario
+from neurosim.training.base import Trainer
+from neurosim.training.delta import DeltaMGD
+from neurosim.training.mgd import MGD
+
+_RI = registers.index(registers.REGISTERS_INT)
+_RF = registers.index(registers.REGISTERS_FLOAT)
+_PHASE = {name: k for k, name in enumerate((*PHASES, "prepare", "restore"))}
+
+
+class Machine:
+    """One virtual chip with a network on it, ready to take steps."""
+
+    def __init__(self, scenario: Scenario, data: Dataset, start: np.ndarray | None = None) -> None:
+        trainer = scenario.training
+        if not isinstance(trainer, Trainer):
+            raise InputError(f"training.model: {trainer.model!r} is not a trainer")
+        self.scenario, self.data, self.trainer = scenario, data, trainer
+        self.plan: NetworkPlan = plan_network(scenario.network, data.shape, data.n_out)
+        self._check(start)
+        self.placement: Placement = place(self.plan, scenario.chip.geometry, scenario.chip.name)
+        self.composition: Composition = compose(scenario, self.plan, max(1, data.classes))
+        self.meter: Meter = self._meter()
+        check_prices(self.meter, trainer_writes=not trainer.host_loop)
+        self.names = registers.tally_names(len(self.plan.layers))
+        self.totals: dict[str, int] = dict.fromkeys(self.names, 0)
+        loads = trainer.tau_x == 1
+        arrays = state.build(
+            scenario, self.composition, data, self.meter.step_s(self.composition.step.slots, loads), start
+        )
+        fields = link.layout(arrays)
+        self.arenas, self.arrays = link.pack(arrays, fields, np.dtype(scenario.network.dtype))
+        self.source = link.link(self.composition.source, fields)
+        self._memory = tuple(self.arenas[name] for name in link.ARENAS)
+        self._data = tuple(self.arrays[name] for name in link.DATA)
+        self._module: ModuleType | None = None
+
+    def _check(self, start: np.ndarray | None) -> None:
+        trainer, plan = self.trainer, self.plan
+        step = trainer.step_plan()
+        code = trainer.code.model if isinstance(trainer, MGD) else None
+        self.mechanism = capabilities.choose_mechanism(
+            self.scenario.chip, step.space, trainer.mechanism, trainer.host_loop
+        )
+        capabilities.check(
+            self.scenario, plan, space=step.space, difference=step.difference, code=code, mechanism=self.mechanism,
+            needs=trainer.needs(), host_loop=trainer.host_loop,
+        )  # fmt: skip
+        problems = []
+        if plan.spiking and step.space == "none":
+            problems.append("training.model: backprop needs analog neurons; the gradient of a spike count is not defined")
+        if plan.spiking and self.scenario.chip.timing.tick_s == 0.0:
+            problems.append("chip.timing.tick_s = 0: a spiking network needs the length of a tick")
+        if isinstance(trainer, DeltaMGD):
+            problems += [
+                f"network.layers.{layer.name}: delta-mgd aims rank-1 probes, which a convolution with shared weights "
+                "has not; use trainer node or mgd"
+                for layer in plan.trainable
+                if layer.type == "conv2d"
+            ]
+            if self.data.classes == 0:
+                problems.append("task.data: delta-mgd keeps a delta-vector per class, and this data has no class labels")
+        if any(layer.mapping == "replicated" for layer in plan.layers) and not _replicable(step.space, trainer):
+            problems.append("network.layers: replicated convolutions need trainer mgd or backprop")
+        if start is not None and start.size != plan.parameters:
+            problems.append(f"network.weights: {start.size} weights for a network of {plan.parameters}")
+        if problems:
+            raise InputError(problems)
+
+    def _meter(self) -> Meter:
+        trainer, step = self.trainer, self.composition.step
+        one = isinstance(trainer, MGD) and trainer.code.model.startswith("sequential")
+        workload = Workload(
+            space=step.space,
+            mechanism=self.mechanism or "none",
+            per_number=1 if one else self.plan.parameters,
+            window=self.composition.window,
+            host_loop=trainer.host_loop,
+            write_scheme=trainer.write_scheme or self.scenario.chip.synapse.write_scheme,
+            stores_activity=step.space == "node",
+        )
+        return Meter(self.scenario.chip, self.plan, self.placement, price_table(self.scenario.chip), workload)
+
+    @property
+    def module(self) -> ModuleType:
+        """The composed kernel, imported (and on first use compiled) when it is first needed."""
+        if self._module is None:
+            self._module = program.load(self.source, self.composition.modules)
+        return self._module
+
+    @property
+    def needs_compiling(self) -> bool:
+        """Whether the first burst will compile (several seconds) instead of loading from the cache."""
+        return not program.is_compiled(self.source, self.composition.modules)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.arrays["ri"][_RI["STEP"]])
+
+    @property
+    def diverged_at(self) -> int | None:
+        """The step whose cost was not finite."""
+        value = int(self.arrays["ri"][_RI["DIVERGED"]])
+        return value - 1 if value else None
+
+    @property
+    def inferences(self) -> int:
+        """Inferences done by the chip, all of them."""
+        return self.totals["CLEAN"] + self.totals["PERTURBED"]
+
+    def register(self, name: str) -> int:
+        """An integer register."""
+        return int(self.arrays["ri"][_RI[name]])
+
+    def burst(self, steps: int) -> int:
+        """Take up to ``steps`` steps in one call; returns how many were taken (fewer when the cost diverged)."""
+        done = int(self.module.burst(*self._memory, *self._data, steps))
+        self.collect()
+        return done
+
+    def phase(self, name: str, slot: int = 0, tick: int = 0) -> None:
+        """Run one phase (event mode)."""
+        self.module.phase(*self._memory, *self._data, _PHASE[name], slot, tick)
+
+    def collect(self) -> None:
+        """Move the kernels' tally into the exact totals."""
+        tally = self.arrays["tally"]
+        for name, count in zip(self.names, tally.tolist(), strict=True):
+            self.totals[name] += count
+        tally[:] = 0
+
+    def ledger(self) -> Ledger:
+        """Counts and time so far."""
+        return self.meter.ledger(self.totals)
+
+    def evaluate(self, samples: int, chunk: int = 200) -> tuple[float, float]:
+        """(accuracy, mean cost) on the first ``samples`` test samples; not charged to the chip."""
+        right, cost = 0, 0.0
+        for first in range(0, samples, chunk):
+            self.module.evaluate(*self._memory, *self._data, first, min(chunk, samples - first))
+            right += int(self.arrays["evaluation"][0])
+            cost += float(self.arrays["evaluation"][1])
+        return right / samples, cost / samples
+
+    def take_record(self) -> tuple[float, float]:
+        """Mean cost and mean |C~| since the last record, and start over."""
+        rf, count = self.arrays["rf"], max(1, self.totals["RECORDED"])
+        means = float(rf[_RF["COST_SUM"]]) / count, float(rf[_RF["C_TILDE_SUM"]]) / count
+        rf[_RF["COST_SUM"]] = rf[_RF["C_TILDE_SUM"]] = 0.0
+        self.totals["RECORDED"] = 0
+        return means
+
+    def weights(self, layer: str) -> np.ndarray:
+        """Copy of a layer's parameters: ``[rows + 1, columns]``, the biases as the last row."""
+        plan = self.plan.layer(layer)
+        return self.arrays["theta"][plan.theta : plan.theta + plan.parameters].reshape(-1, plan.columns).copy()
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """The machine's whole memory."""
+        return dict(self.arenas)
+
+    def restore(self, arenas: dict[str, np.ndarray], totals: dict[str, int]) -> None:
+        """Go back to a checkpoint; raises InputError when it belongs to another machine."""
+        for name, arena in self.arenas.items():
+            kept = arenas.get(name)
+            if kept is None or kept.shape != arena.shape or kept.dtype != arena.dtype:
+                raise InputError(f"the checkpoint does not fit this machine: arena {name} differs in size or type")
+        for name, arena in self.arenas.items():
+            arena[...] = arenas[name]
+        self.totals = {name: int(totals.get(name, 0)) for name in self.names}
+
+    def sick_layer(self) -> str:
+        """The first layer whose activations are not finite in the last inferences."""
+        for layer in self.plan.layers:
+            span = self.arrays["act"][:, layer.act : layer.act + layer.n]
+            if not np.isfinite(span).all():
+                return layer.name
+        return self.plan.output.name
+
+
+def _replicable(space: str, trainer: Trainer) -> bool:
+    return False

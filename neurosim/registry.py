@@ -1,0 +1,140 @@
+"""The one decorator that registers models and their parameter schemas.
+
+A model is one file: a docstring with equation and source, a schema class (its parameters with units and
+limits) under ``@register(kind, name)``, and its equations as plain scalar functions in the numba subset, at
+module level, under the names that its kind prescribes. Packages outside neurosim do the same and announce
+their module through the entry-point group ``neurosim.models``.
+
+Kinds and the functions that a model file must define:
+
+============  ==========================================================================================
+kind          functions
+============  ==========================================================================================
+rate          ``activate(z)``, ``derivative(z, a)``
+spiking       ``integrate(v, current, leak)``
+device        ``step(w, up, scale_up, scale_down, w_min, w_max)``: the mean change by one pulse
+perturbation  ``fill(words, seed, block)``, ``value(word, n, size, amplitude)`` and the constant ``BLOCK``
+cost          ``cost(y, target, smoothing)``, ``gradient(y, target, smoothing, out)``, ``residual(c)``
+trainer       none: the schema says what is perturbed, measured and written
+============  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from neurosim.errors import InputError
+
+REQUIRED = {
+    "rate": ("activate", "derivative"),
+    "spiking": ("integrate",),
+    "device": ("step",),
+    "perturbation": ("fill", "value", "BLOCK"),
+    "cost": ("cost", "gradient", "residual"),
+    "trainer": (),
+}
+
+
+class Parameters(BaseModel):
+    """Base of every description: frozen, unknown keys are errors, numbers must be finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class ModelParameters(Parameters):
+    """Base of every registered model's schema; ``model`` names the model."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model: where its schema and its equations are."""
+
+    kind: str
+    name: str
+    schema: type[ModelParameters]
+    module_name: str
+
+    @property
+    def module(self) -> ModuleType:
+        """The module that holds the model's equations."""
+        return sys.modules[self.module_name]
+
+
+_MODELS: dict[tuple[str, str], Model] = {}
+_Schema = TypeVar("_Schema", bound=type[ModelParameters])
+
+
+def register(kind: str, name: str) -> Callable[[_Schema], _Schema]:
+    """Class decorator: register a schema as the model ``name`` of ``kind``.
+
+    Raises ValueError when the kind is unknown or another module has taken the name.
+    """
+    if kind not in REQUIRED:
+        raise ValueError(f"unknown kind {kind!r}; known: {', '.join(REQUIRED)}")
+
+    def add(schema: _Schema) -> _Schema:
+        known = _MODELS.get((kind, name))
+        if known is not None and known.module_name != schema.__module__:
+            raise ValueError(f"{kind} {name!r} is already registered by {known.module_name}")
+        _MODELS[kind, name] = Model(kind, name, schema, schema.__module__)
+        return schema
+
+    return add
+
+
+def names(kind: str) -> list[str]:
+    """Names of all registered models of one kind, sorted."""
+    return sorted(name for known, name in _MODELS if known == kind)
+
+
+def find(kind: str, name: str) -> Model:
+    """The model ``name`` of ``kind``; raises InputError with a near miss."""
+    model = _MODELS.get((kind, name))
+    if model is None:
+        raise InputError(unknown(name, names(kind), f"{kind} model"))
+    missing = [item for item in REQUIRED[kind] if not hasattr(model.module, item)]
+    if missing:
+        raise InputError(f"{kind} model {name!r} ({model.module_name}) does not define {', '.join(missing)}")
+    return model
+
+
+def unknown(value: object, known: list[str], what: str) -> str:
+    """One line for an unknown name: what it was, what is allowed, and a near miss where there is one."""
+    near = difflib.get_close_matches(str(value), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {value!r}{hint} (known: {', '.join(known)})"
+
+
+def validated(kind: str, value: Any) -> ModelParameters:
+    """Parameters of a model of ``kind`` from a name, a table with the key ``model``, or a ready schema."""
+    if isinstance(value, ModelParameters):
+        return value
+    if isinstance(value, str):
+        value = {"model": value}
+    if not isinstance(value, dict) or not isinstance(value.get("model"), str):
+        raise ValueError(f"must be the name of a {kind} model, or a table with the key 'model'")
+    try:
+        schema = find(kind, value["model"]).schema
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return schema.model_validate(value)
+
+
+def load_entry_points() -> list[str]:
+    """Import every module announced under ``neurosim.models``; returns their names."""
+    loaded = []
+    for entry in entry_points(group="neurosim.models"):
+        importlib.import_module(entry.module)
+        loaded.append(entry.module)
+    return loaded

@@ -1,0 +1,253 @@
+"""Read scenario and chip files, apply overrides, and say everything that is wrong with them at once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from neurosim import files
+from neurosim.errors import InputError
+from neurosim.spec.chip import Chip, ideal
+from neurosim.spec.scenario import Scenario
+
+ROOTS = ("chip", "network", "task", "training", "probes", "stop", "seed")
+_Spec = TypeVar("_Spec", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises InputError with the line when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror or error}", str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not a TOML file: {error}", str(path)) from None
+
+
+def summary_line(path: Path) -> str:
+    """The first comment line of a scenario file: what it shows."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            return line.lstrip("# ").strip()
+    return ""
+
+
+def load_chip_table(name: str) -> dict[str, Any]:
+    """The table of a shipped chip, or of a chip file."""
+    return read_toml(files.find("chip", name))
+
+
+def load_chip(name: str) -> Chip:
+    """A shipped chip or a chip file, validated."""
+    return validate(Chip, load_chip_table(name), f"chip {name}", root="chip.")
+
+
+def load_scenario_table(name: str) -> dict[str, Any]:
+    """The table of a shipped scenario, or of a scenario file."""
+    return read_toml(files.find("scenario", name))
+
+
+def resolve(
+    table: Mapping[str, Any],
+    *,
+    where: str,
+    chip: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    make_ideal: bool = False,
+) -> Scenario:
+    """The scenario that a table, a chip and overrides describe.
+
+    ``table["chip"]`` is a chip's name, or a table with ``name`` and keys to override in that chip. Raises
+    InputError listing every problem with its key path.
+    """
+    merged: dict[str, Any] = {key: value for key, value in table.items()}
+    chip_entry = merged.get("chip")
+    chip_overrides: Mapping[str, Any] = {}
+    if isinstance(chip_entry, Mapping):
+        chip_overrides = {key: value for key, value in chip_entry.items() if key != "name"}
+        chip_entry = chip_entry.get("name")
+    name = chip if chip is not None else chip_entry
+    if not isinstance(name, str):
+        raise InputError("chip: missing; name a shipped chip or a path, for example chip = \"analog-if\"", where)
+    whole = _is_whole_chip(chip_overrides) and chip is None
+    merged["chip"] = {"name": name, **chip_overrides} if whole else merge(load_chip_table(name), chip_overrides)
+    for key, value in (overrides or {}).items():
+        set_key(merged, key, value)
+    if seed is not None:
+        merged["seed"] = seed
+    scenario = validate(Scenario, merged, where)
+    return scenario.model_copy(update={"chip": ideal(scenario.chip)}) if make_ideal else scenario
+
+
+def _is_whole_chip(table: Mapping[str, Any]) -> bool:
+    """A resolved scenario (the text inside a trace) carries its whole chip and needs no chip file."""
+    return all(key in table for key in ("geometry", "capabilities", "synapse", "static"))
+
+
+def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the keys of ``extra`` over it, table by table.
+
+    A table that names another ``model`` replaces the old one: parameters of one model mean nothing to another.
+    """
+    out = dict(base)
+    for key, value in extra.items():
+        old = out.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("model", old.get("model")) == old.get("model"):
+            out[key] = merge(old, value)
+        else:
+            out[key] = value
+    return out
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``key.path=value`` as on the command line; the value is TOML, or else plain text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text!r}: write key.path=value, for example training.learning_rate=0.5")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def set_key(table: dict[str, Any], path: str, value: Any) -> None:
+    """Set ``a.b.c`` in nested tables; ``network.layers.0.size`` and ``network.layers.hidden.size`` reach into lists."""
+    *parents, last = path.split(".")
+    root = (parents or [last])[0]
+    if root not in ROOTS:
+        near = difflib.get_close_matches(root, ROOTS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"{path}: unknown root {root!r}{hint} (roots: {', '.join(ROOTS)})")
+    here: Any = table
+    for part in parents:
+        here = _child(here, part, path)
+    if isinstance(here, list):
+        here[_index(here, last, path)] = value
+        return
+    if not isinstance(here, dict):
+        raise InputError(f"{path}: {parents[-1]!r} is not a table")
+    if last == "model" and here.get("model") != value:
+        here.clear()
+    if isinstance(value, str) and isinstance(here.get(last), Mapping) and "model" in here[last]:
+        value = {"model": value}
+    here[last] = value
+
+
+def _child(here: Any, part: str, path: str) -> Any:
+    if isinstance(here, list):
+        return here[_index(here, part, path)]
+    if not isinstance(here, dict):
+        raise InputError(f"{path}: there is no table at {part!r}")
+    child = here.setdefault(part, {})
+    if isinstance(child, str):  # a model given by its bare name
+        child = here[part] = {"model": child}
+    elif isinstance(child, (tuple, list)):
+        child = here[part] = [dict(item) if isinstance(item, Mapping) else item for item in child]
+    elif isinstance(child, Mapping):
+        child = here[part] = dict(child)
+    return child
+
+
+def _index(items: list[Any], part: str, path: str) -> int:
+    names = [str(item.get("name")) if isinstance(item, Mapping) else "" for item in items]
+    if part in names:
+        return names.index(part)
+    if part.isdigit() and int(part) < len(items):
+        return int(part)
+    raise InputError(f"{path}: no item {part!r} (items: {', '.join(names)}, or 0 to {len(items) - 1})")
+
+
+def validate(schema: type[_Spec], table: Any, where: str, root: str = "") -> _Spec:
+    """``table`` as ``schema``; raises InputError with one line per problem."""
+    try:
+        return schema.model_validate(table)
+    except ValidationError as error:
+        raise InputError(explain(error, schema, root), where) from None
+
+
+def explain(error: ValidationError, schema: type[BaseModel] | None, root: str = "") -> list[str]:
+    """One line per problem: key path, value, what is allowed, and a near miss for unknown keys."""
+    lines: list[str] = []
+    for item in error.errors(include_url=False):
+        inner = item.get("ctx", {}).get("error")
+        owner, loc = _descend(schema, item["loc"])
+        path = root + ".".join(loc)
+        if isinstance(inner, ValidationError):
+            lines += explain(inner, _model_of(item["input"]), path + ".")
+        elif item["type"] == "extra_forbidden":
+            allowed = [key for key in owner.model_fields if key != "model"] if owner else []
+            near = difflib.get_close_matches(loc[-1], allowed, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            lines.append(f"{path}: unknown key{hint} (allowed: {', '.join(allowed)})")
+        elif item["type"] == "missing":
+            lines.append(f"{path}: missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:] if message[:5] in ("Input", "Strin", "Value") else message
+            lines.append(f"{path} = {_brief(item['input'])}: {message}")
+    return lines
+
+
+def _model_of(value: Any) -> type[BaseModel] | None:
+    """The schema that a table with the key ``model`` was read with."""
+    from neurosim import registry
+
+    name = value.get("model") if isinstance(value, Mapping) else value
+    for kind in registry.REQUIRED:
+        if name in registry.names(kind):
+            return registry.find(kind, str(name)).schema
+    return None
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _descend(schema: type[BaseModel] | None, loc: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, list[str]]:
+    """The schema that owns the last part of ``loc``, and the path without pydantic's own union tags."""
+    owner: Any = schema
+    current: Any = schema
+    path: list[str] = []
+    for part in loc:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            owner = current
+            field = current.model_fields.get(str(part))
+            current = _unwrap(field.annotation) if field else None
+            path.append(str(part))
+            continue
+        choices = current if isinstance(current, list) else []
+        tagged = [choice for choice in choices if isinstance(choice, type) and _has_tag(choice, part)]
+        if tagged:
+            current = tagged[0]
+            continue
+        path.append(str(part))
+    if isinstance(current, type) and issubclass(current, BaseModel) and loc and str(loc[-1]) not in owner.model_fields:
+        owner = current
+    return owner, path
+
+
+def _has_tag(schema: type, part: object) -> bool:
+    field = schema.model_fields.get("type") if issubclass(schema, BaseModel) else None
+    return field is not None and part in typing.get_args(field.annotation)
+
+
+def _unwrap(annotation: Any) -> Any:
+    """A model class, a list of union members, or whatever a tuple or dict holds of them."""
+    origin = typing.get_origin(annotation)
+    arguments = [item for item in typing.get_args(annotation) if item not in (type(None), Ellipsis)]
+    if origin in (typing.Union, types.UnionType):
+        return arguments if len(arguments) > 1 else _unwrap(arguments[0])
+    if origin is dict:
+        return _unwrap(arguments[1])
+    if origin in (tuple, typing.Annotated) and arguments:
+        return _unwrap(arguments[0])
+    return annotation

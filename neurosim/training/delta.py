@@ -1,0 +1,55 @@
+"""delta-MGD: an astrocyte remembers, per class, the cost's slope at every neuron, and aims the perturbations by it.
+
+Since dC/dw_ij = delta_j a_i with delta_j = dC/db_j, one number per neuron and class aligns the perturbations of all its
+synapses: ``theta~_ij ~ a_i delta_j``, which is a node injection. In probe coordinates (see ``kernels.nodes``) the
+astrocyte's memory M of class k predicts the gradient ``h_j = sigma_j s M_kj`` with s a measure of the sample's own cost
+(``residual`` of the cost model). With u = h/|h| and r random signs orthogonal to h, |r| = 1:
+
+``combined`` (two inferences): one probe ``p = cos(phi) u + sin(phi) r`` measures the slope c = C~/norm_mag; what the memory
+did not predict is ``e = c - cos(phi) |h|``. The estimate is ``hhat = alpha h + e (k_u u + k_r r)``.
+
+``separate`` (three inferences): u and r are probed one after the other; ``hhat = k_u c_u u + k_r c_r r``: nothing is taken on
+trust.
+
+Step: ``eta' = min(eta, kappa C / q)`` with q the estimate's expected decrease per unit rate, then
+``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += rho s e (..)_j / sigma_j`` on the same probes (``refresh =
+"probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the founding talk's way).
+
+Source: O'Loughlin et al., "delta-vector multiplexed gradient descent", NICE 2026 (aim, not formulas: these are derived
+here); the memory is one slow leaky state per class and neuron, with the chip's leak, precision and noise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from neurosim.registry import register
+from neurosim.training.base import StepPlan
+from neurosim.training.node import NodeSpace
+
+
+@register("trainer", "delta-mgd")
+class DeltaMGD(NodeSpace):
+    """Aligned and orthogonal probes; a delta-vector per class."""
+
+    model: Literal["delta-mgd"] = "delta-mgd"
+    probes: Literal["combined", "separate"] = "combined"
+    aligned: Literal["proportional", "sign"] = "proportional"
+    probe_angle: float = Field(default=90.0, ge=0.0, le=90.0, description="phi in degrees, combined probes")
+    prior_rate: float = Field(default=0.8, ge=0.0, description="alpha: trust in the remembered gradient")
+    aligned_rate: float = Field(default=1.0, ge=0.0, description="k_u")
+    orthogonal_rate: float = Field(default=10.0, ge=0.0, description="k_r")
+    memory_rate: float = Field(default=0.5, ge=0.0, description="rho")
+    refresh: Literal["probes", "bias"] = "probes"
+    refresh_every: int = Field(default=1000, ge=1, description="steps between bias refreshes of all classes")
+    refresh_measurements: int = Field(default=100, ge=1, description="bias probes per class and refresh")
+
+    def step_plan(self) -> StepPlan:
+        """Clean and one combined probe, or clean, aligned, orthogonal."""
+        return StepPlan("node", (0, 1) if self.probes == "combined" else (0, 1, 1), "baseline")
+
+    def needs(self) -> dict[str, str]:
+        """The astrocyte's delta memory."""
+        return {**super().needs(), "delta_memory": 'training.model = "delta-mgd"'}

@@ -1,0 +1,42 @@
+"""Node perturbation: inject a random current into every neuron, measure the change of the cost, write locally.
+
+With ``sigma_j = S_l^(1/2)``, ``S_l = 1 + |a|^2`` (the local-activation normalisation) and random signs u, |u| = 1::
+
+    z_j  += norm_mag sigma_j u_j            for one inference
+    c     = (C~) / norm_mag                 slope along the probe
+    w_ij -= eta c u_j a_i / S_l^(1/2)       and the same with a = 1 for the bias
+
+which is steepest descent along a rank-1 weight perturbation of length norm_mag. Without the normalisation
+(``normalise_activity = false``) S_l = 1: ``dW_l = -eta (dC / sigma) eps_l x^T``, classic node perturbation (Dalm et al.,
+arXiv 2310.00965). ``mask_silent`` leaves out neurons whose activation does not respond (a relu below zero): a local
+rule. ``step_limit`` caps the step at kappa C / c^2: costs are not negative, so a longer one cannot be right.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from neurosim.registry import register
+from neurosim.training.base import StepPlan, Trainer
+
+
+class NodeSpace(Trainer):
+    """What the trainers that probe in node space share."""
+
+    normalise_activity: bool = True
+    mask_silent: bool = True
+    step_limit: float = Field(default=0.0, ge=0.0, description="kappa; 0: no limit")
+    output_scale: float = Field(default=1.0, gt=0.0, description="v: probe amplitude at the last layer over the others'")
+
+
+@register("trainer", "node")
+class Node(NodeSpace):
+    """Random node signs, one clean and one perturbed inference a step."""
+
+    model: Literal["node"] = "node"
+
+    def step_plan(self) -> StepPlan:
+        """Clean, perturbed."""
+        return StepPlan("node", (0, 1), "baseline")

@@ -20,6 +20,7 @@ from neurosim.kernels import composed
 from neurosim.registry import Model
 from neurosim.spec.scenario import Scenario
 from neurosim.training.base import StepPlan, Trainer
+from neurosim.training.delta import DeltaMGD
 from neurosim.training.mgd import MGD
 
 KERNEL_MODULES = (
@@ -68,7 +69,7 @@ def compose(scenario: Scenario, plan: NetworkPlan, classes: int) -> Composition:
         _training(scenario, plan, trainer, step, exact),
         emit_step.ACCOUNT,
         _infer(plan, step, writes=mechanism(scenario, trainer) == "write"),
-        _step(step),
+        emit_nodes.REFRESH if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
         "" if plan.spiking else _gradient(plan, step),
         _entries(plan, step),
     ]
@@ -198,10 +199,15 @@ def perturb(S):
 """
 
 
-def _infer(plan: NetworkPlan, step: StepPlan, writes: bool) -> str:
-    """``infer``: one inference, its window of ticks for a spiking network, and the counts that belong to it."""
-    if plan.spiking:
-        work = """\
+def _look(plan: NetworkPlan) -> str:
+    """One inference in slot ``slot``, nothing counted: calls that stand wherever it is needed.
+
+    It is text and not a function of its own, since numba optimises a function again in every caller: flat kernels
+    compile several times faster than nested ones.
+    """
+    if not plan.spiking:
+        return "\n".join(f"layer_{layer.index}(S, slot)" for layer in plan.layers)
+    return """\
 begin(S, slot)
 for tick in range(WINDOW):
     deliver(S, slot, tick)
@@ -209,15 +215,13 @@ for tick in range(WINDOW):
     fire(S, slot, tick)
     route(S, slot, tick)
 finish(S, slot)"""
-    else:
-        work = "settle(S, slot)"
+
+
+def _infer(plan: NetworkPlan, step: StepPlan, writes: bool) -> str:
+    """``infer``: one inference and the counts that belong to it."""
+    work = _look(plan)
     before, after = _around(step, writes)
     return f"""
-@kernel
-def look(S, slot):
-{indent(work, "    ")}
-
-
 @kernel
 def prepare(S, slot):
     # counts of one inference, and a perturbation by writing
@@ -231,9 +235,9 @@ def restore(S, slot):
 
 @kernel
 def infer(S, slot):
-    prepare(S, slot)
-    look(S, slot)
-    restore(S, slot)
+{indent(before, "    ")}
+{indent(work, "    ")}
+{indent(after, "    ")}
 """
 
 
@@ -246,18 +250,19 @@ def _around(step: StepPlan, writes: bool) -> tuple[str, str]:
 
 
 def _step(step: StepPlan) -> str:
-    """``step``: the phases of one training step in their order."""
+    """The phases of one training step in their order."""
     lines = ["present(S, DATA)", "perturb(S)"]
     for slot, sign in enumerate(step.slots):
         if sign == 0 and step.difference == "baseline" and step.space == "weight":
-            lines += ["if S.ri[RI_STALE] == 1:", f"    infer(S, {slot})", f"    measure(S, {slot})",
+            lines += ["if S.ri[RI_STALE] == 1:", f"    infer(S, np.int64({slot}))", f"    measure(S, np.int64({slot}))",
                       "    S.ri[RI_STALE] = 0"]  # fmt: skip
             continue
         if step.space == "node" and sign != 0:
-            lines.append(f"aim(S, {slot})")
-        lines += [f"infer(S, {slot})", f"measure(S, {slot})"]
-    lines += ["broadcast(S)", "if S.ri[RI_DIVERGED] == 0:", "    learn(S)", "account(S)"]
-    return "\n@kernel\ndef step(S, DATA):\n" + "\n".join("    " + line for line in lines) + "\n"
+            lines.append(f"aim(S, np.int64({slot}))")
+        lines += [f"infer(S, np.int64({slot}))", f"measure(S, np.int64({slot}))"]
+    lines += ["broadcast(S)", "if S.ri[RI_DIVERGED] > 0:", "    account(S)", "    return done + 1", "learn(S)",
+              "account(S)"]  # fmt: skip
+    return "\n".join(lines)
 
 
 def _gradient(plan: NetworkPlan, step: StepPlan) -> str:
@@ -269,9 +274,10 @@ def true_gradient(S, DATA, i):
     kept = S.tally.copy()
     load(S, train_x, train_t, i)
     S.gradient[:] = 0.0
-    settle(S, CLEAN_SLOT)
-    backpropagate(S, CLEAN_SLOT, 1.0)
-    S.tally[:] = kept
+    slot = np.int64(CLEAN_SLOT)
+{indent(_look(plan), "    ")}
+    backpropagate(S, slot, 1.0)
+    copy(kept, S.tally)
 """
 
 
@@ -279,7 +285,7 @@ def _entries(plan: NetworkPlan, step: StepPlan) -> str:
     """The compiled entry points: ``burst``, ``phase`` and ``evaluate``."""
     state = ("v", "refractory", "fired", "fired_count") if plan.spiking else ()
     save = "".join(f"    kept_{name} = S.{name}.copy()\n" for name in state)
-    back = "".join(f"    S.{name}[:] = kept_{name}\n" for name in state)
+    back = "".join(f"    copy(kept_{name}, S.{name})\n" for name in state)
     aim = "    elif which == 10:\n        aim(S, slot)\n" if step.space == "node" else ""
     if plan.spiking:
         window = """\
@@ -304,9 +310,7 @@ def _entries(plan: NetworkPlan, step: StepPlan) -> str:
 def burst(S, DATA, steps):
     # many steps; stops early when the cost is no longer finite
     for done in range(steps):
-        step(S, DATA)
-        if S.ri[RI_DIVERGED] > 0:
-            return done + 1
+{indent(_step(step), "        ")}
     return steps
 
 
@@ -333,10 +337,17 @@ def phase(S, DATA, which, slot, tick):
 
 
 @kernel(cache=True)
+def show(S, DATA, i):
+    # one test sample on the inputs, for looking at
+    load(S, test_x, test_t, i)
+    S.ri[RI_MOMENT] = (1 << 38) + i
+
+
+@kernel(cache=True)
 def evaluate(S, DATA, first, count):
     # clean inferences of test samples; not the chip's work, so the tally is put back
     kept = S.tally.copy()
-    slot = CLEAN_SLOT
+    slot = np.int64(CLEAN_SLOT)
     moment = S.ri[RI_MOMENT]
     stale = S.ri[RI_STALE]
 {save}    right = 0
@@ -344,14 +355,14 @@ def evaluate(S, DATA, first, count):
     for i in range(first, first + count):
         S.ri[RI_MOMENT] = (1 << 38) + i
         load(S, test_x, test_t, i)
-        look(S, slot)
+{indent(_look(plan), "        ")}
         total += cost_of(S, slot)
         right += predicted(S.output) == test_y[i]
     # the training sample comes back, with the currents that belong to it
     load(S, train_x, train_t, S.ri[RI_SAMPLE])
     S.ri[RI_MOMENT] = moment
     S.ri[RI_STALE] = stale
-{back}    S.tally[:] = kept
+{back}    copy(kept, S.tally)
     S.evaluation[0] = right
     S.evaluation[1] = total
 """

@@ -57,10 +57,10 @@ def first_currents(plan: NetworkPlan, step: StepPlan) -> str:
     w, b = weights(layer)
     if step.space == "weight":
         work = f"""\
-dense_pair_first({w}, {b}, S.x, S.currents, S.shift[0], S.words, S.mismatch, {layer.theta}, number(S, 0))"""
+dense_pair_first({w}, {b}, S.x, S.currents, S.shift[0], S.words, S.mismatch, {layer.theta}, number(S, np.int64(0)))"""
         if step.numbers_per_period == 2:
             work += f"""
-dense_shift(S.x, S.shift[1], S.words, S.mismatch, {layer.theta}, {layer.n}, number(S, 1))"""
+dense_shift(S.x, S.shift[1], S.words, S.mismatch, {layer.theta}, {layer.n}, number(S, np.int64(1)))"""
     else:
         work = f"dense({w}, {b}, S.x, S.currents)"
     return f"""
@@ -78,19 +78,14 @@ def currents(S):
 
 
 def analog(plan: NetworkPlan, step: StepPlan) -> str:
-    """All layer functions and ``settle(S, slot)``, which runs them in order."""
+    """All layer functions."""
     parts = [first_currents(plan, step)]
     parts += [_pool(plan, layer) if not layer.trainable else _layer(plan, layer, step) for layer in plan.layers]
-    calls = "\n".join(f"    layer_{layer.index}(S, slot)" for layer in plan.layers)
     branches = "\n".join(f"    if k == {layer.index}:\n        layer_{layer.index}(S, slot)" for layer in plan.layers)
     parts.append(f"""
 @kernel
-def settle(S, slot):
-{calls}
-
-
-@kernel
 def settle_layer(S, slot, k):
+    # one layer at a time, for event mode
 {branches}
 """)
     return "\n".join(parts)
@@ -112,7 +107,7 @@ def _layer(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> str:
     flat_z = f"S.z[slot, {layer.act}:{layer.act + layer.n}]"
     lines = []
     if layer.type == "dense" and layer.index == 0:
-        lines += ["currents(S)", f"z = {flat_z}", "z[:] = S.currents"]
+        lines += ["currents(S)", f"z = {flat_z}", "copy(S.currents, z)"]
         if step.space == "weight":
             lines += [*_add_shift("S.shift[shift_of(slot)]"), ""]
         squares = "S.rf[RF_SQUARES_FIRST]"

@@ -41,7 +41,7 @@ def perturb(S):
 
 def _sigma(plan: NetworkPlan, trainer: NodeSpace) -> str:
     """``prepare_nodes``: squared lengths of the local activities, and sigma of every node that can be perturbed."""
-    lines = ["slot = 0"]
+    lines = ["slot = np.int64(0)"]
     for layer in plan.trainable:
         x = input_view(plan, layer)
         if not trainer.normalise_activity:
@@ -80,6 +80,13 @@ def _apply(scenario: Scenario) -> str:
 @kernel
 def apply_probe(S, slot):
     size = S.pf[PF_NORM_MAG]
+    if S.pf[PF_PROBE_RMS] > 0.0:
+        squares = 0.0
+        for j in range(NODES):
+            squares += (S.sigma[j] * S.direction[slot, j]) ** 2
+        if squares > 0.0:
+            size = S.pf[PF_PROBE_RMS] * math.sqrt(NODES / squares)
+    S.size[slot] = size
     count = 0
     for j in range(NODES):
         S.injection[slot, j] = size * S.sigma[j] * S.direction[slot, j]{gain}
@@ -91,7 +98,7 @@ def apply_probe(S, slot):
 
 def _deposit(plan: NetworkPlan, exact: bool, windowed: bool) -> str:
     """``deposit``: write (or integrate) ``w_ij += a_i rate_j`` with ``rate_j = estimate_j sigma_j / S_l``."""
-    lines = ["slot = 0"]
+    lines = ["slot = np.int64(0)"]
     if not exact and not windowed:
         lines += [
             "rounding_key = stream_key(S.pi[PI_SEED], STREAM_ROUNDING, S.ri[RI_MOMENT], 0, 0)",
@@ -202,12 +209,13 @@ def _aim_delta(trainer: DeltaMGD) -> str:
         for j in range(NODES):
             S.direction[slot, j] = S.prior[j] / length
     else:
-        S.direction[slot] = S.orthogonal"""
+        copy(S.orthogonal, S.direction[slot])"""
+    share = "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
     return f"""
 @kernel
 def aim(S, slot):
     prepare_nodes(S)
-    share = residual(S.rf[RF_C_0])
+    share = {share}
     length = prior(S.sigma, S.delta[S.ri[RI_LABEL]], share, {trainer.aligned == "sign"}, S.prior)
     key = stream_key(S.pi[PI_SEED], STREAM_ORTHOGONAL, S.ri[RI_MOMENT], slot, 0)
     random_direction(S.sigma, key, S.orthogonal)
@@ -220,7 +228,7 @@ def aim(S, slot):
 
 def _broadcast(step: StepPlan) -> str:
     heard = "\n".join(
-        f"    S.slope[{slot}] = heard(S, S.rf[RF_C_{slot}] - S.rf[RF_C_0]) / S.pf[PF_NORM_MAG]"
+        f"    S.slope[{slot}] = heard(S, S.rf[RF_C_{slot}] - S.rf[RF_C_0]) / S.size[{slot}]"
         for slot in range(1, len(step.slots))
     )
     return f"""
@@ -233,6 +241,47 @@ def broadcast(S):
     S.tally[T_RECORDED] += 1
 """
 
+
+REFRESH = """
+@kernel(cache=True)
+def refresh(S, DATA, label):
+    # bias-only probes of samples of one class renew its delta-vector; every inference is counted
+    S.tally[T_REFRESHES] += 1
+    moment = S.ri[RI_MOMENT]
+    first, last = class_start[label], class_start[label + 1]
+    for j in range(NODES):
+        S.delta_change[j] = 0.0
+    count = S.pi[PI_REFRESH_MEASUREMENTS]
+    for m in range(count):
+        S.ri[RI_MOMENT] = (1 << 37) + (S.ri[RI_STEP] * CLASSES + label) * count + m
+        if first < last:
+            key = stream_key(S.pi[PI_SEED], STREAM_USER, S.ri[RI_MOMENT], 0, 0)
+            load(S, train_x, train_t, class_order[first + below(key, 0, last - first)])
+        S.tally[T_SAMPLES] += 1
+        infer(S, np.int64(0))
+        measure(S, np.int64(0))
+        prepare_nodes(S)
+        key = stream_key(S.pi[PI_SEED], STREAM_PERTURBATION, S.ri[RI_MOMENT], 0, 0)
+        random_direction(S.sigma, key, S.direction[1])
+        apply_probe(S, np.int64(1))
+        infer(S, np.int64(1))
+        measure(S, np.int64(1))
+        slope = heard(S, S.rf[RF_C_1] - S.rf[RF_C_0]) / S.size[1]
+        live = 0
+        for j in range(NODES):
+            live += S.sigma[j] > 0.0
+        for j in range(NODES):
+            if S.sigma[j] > 0.0:
+                S.delta_change[j] += slope * S.direction[1, j] * live / (S.sigma[j] * count)
+    for j in range(NODES):
+        S.delta[label, j] = 0.0
+        S.sigma[j] = 1.0
+    key = stream_key(S.pi[PI_SEED], STREAM_DELTA_NOISE, S.ri[RI_MOMENT], 1, 0)
+    S.tally[T_DELTA_WRITES] += remember(S.delta[label], S.delta_change, S.pi[PI_DELTA_BITS], S.pf[PF_DELTA_RANGE],
+                                        S.pf[PF_DELTA_NOISE], key, S.sigma)
+    load(S, train_x, train_t, S.ri[RI_SAMPLE])
+    S.ri[RI_MOMENT] = moment
+"""
 
 _LIMIT = """\
     factor = S.rf[RF_RATE]
@@ -267,7 +316,9 @@ def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
     for j in range(NODES):
         S.estimate[j] = (aligned * unit) * S.prior[j] + across * S.orthogonal[j]
     decrease = alpha * length * length + max(kr, ku * along) * surprise * surprise"""
-        memory = "S.delta_change[j] = gain * surprise * (unit * S.prior[j] * along + S.orthogonal[j]) / S.sigma[j]"
+        memory = """\
+along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
+            S.delta_change[j] = share * surprise * (along_u + S.pf[PF_MEMORY_RATE] * S.orthogonal[j]) / S.sigma[j]"""
     else:
         estimate = """\
     length = S.coefficient[0]
@@ -278,13 +329,14 @@ def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
     for j in range(NODES):
         S.estimate[j] = ku * cu * unit * S.prior[j] + kr * cr * S.orthogonal[j]
     decrease = ku * cu * cu + kr * cr * cr"""
-        memory = (
-            "S.delta_change[j] = gain * ((cu - length) * unit * S.prior[j] + cr * S.orthogonal[j]) / S.sigma[j]"
-        )
+        memory = """\
+along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * (cu - length) * unit * S.prior[j]
+            S.delta_change[j] = share * (along_u + S.pf[PF_MEMORY_RATE] * cr * S.orthogonal[j]) / S.sigma[j]"""
+    share = "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
     keep = ""
     if trainer.refresh == "probes":
         keep = f"""\
-    gain = S.pf[PF_MEMORY_RATE] * residual(S.rf[RF_C_0])
+    share = {share}
     for j in range(NODES):
         S.delta_change[j] = 0.0
         if S.sigma[j] > 0.0:

@@ -36,7 +36,7 @@ def _static(layer: LayerPlan, step: StepPlan, direct: bool) -> list[str]:
     first, end = layer.act, layer.act + layer.n
     lines = [f"z = S.z[slot, {first}:{end}]"]
     if layer.index == 0 and direct and layer.type == "dense":
-        lines += ["currents(S)", "z[:] = S.currents"]
+        lines += ["currents(S)", "copy(S.currents, z)"]
         if step.space == "weight":
             lines += ["if SIGNS[slot] != 0.0:", "    d = S.shift[shift_of(slot)]",
                       "    sign = S.theta.dtype.type(SIGNS[slot] * S.pf[PF_AMPLITUDE])",
@@ -69,7 +69,8 @@ def begin(S, slot):
     S.count[:] = 0
     S.trace[:] = 0.0
     if RESET_WINDOW:
-        S.v[:] = 0.0
+        for j in range(NODES):
+            S.v[j] = S.pf[PF_START_MEMBRANE] * S.node_threshold[j]
         S.refractory[:] = 0
         S.fired_count[:] = 0
 {indent(chr(10).join(lines), "    ")}
@@ -111,7 +112,7 @@ def _deliver(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
         lines.append("encode(S, slot, tick)")
     for layer in plan.layers:
         first, end = layer.act, layer.act + layer.n
-        lines += [f"current = S.current[{first}:{end}]", f"current[:] = S.z[slot, {first}:{end}]"]
+        lines += [f"current = S.current[{first}:{end}]", f"copy(S.z[slot, {first}:{end}], current)"]
         if layer.index == 0 and settings.encoder == "current" and layer.type == "dense":
             squares = "S.rf[RF_SQUARES_FIRST]"
         else:
@@ -243,14 +244,19 @@ def _finish(plan: NetworkPlan, settings: Spiking) -> str:
         activity = "(1.0 - S.pf[PF_TRACE_DECAY]) * S.trace[j]"
     graded = {
         "count": "S.count[j] / ticks",
-        "membrane": "S.v[j] / (S.node_threshold[j] * ticks)",
-        "count+membrane": "(S.count[j] + S.v[j] / S.node_threshold[j]) / ticks",
+        "membrane": "(S.v[j] / S.node_threshold[j] - start) / ticks",
+        "count+membrane": "(S.count[j] + S.v[j] / S.node_threshold[j] - start) / ticks",
     }[settings.readout]
     return f"""
 @kernel
 def finish(S, slot):
     # activities of the window, per tick; the output is read as {settings.readout}
     ticks = S.theta.dtype.type(READOUT)
+    start = S.theta.dtype.type(S.pf[PF_START_MEMBRANE] if RESET_WINDOW else 0.0)
+    if slot == 0:
+        # silent and saturated neurons do not respond to a small current: node probes leave them out
+        for j in range(NODES):
+            S.live[j] = 0 < S.count[j] < READOUT
     for j in range({output.act}):
         S.act[slot, j] = {activity}
     for j in range({output.act}, {output.act + output.n}):

@@ -81,7 +81,7 @@ def perturb(S):
         S.ri[RI_NUMBER] = n
         S.ri[RI_CURRENTS_STALE] = 1
         if BLOCK > 0 and n % BLOCK == 0:
-            S.old_words[:] = S.words
+            copy(S.words, S.old_words)
             fill(S.words, S.pi[PI_SEED], n // BLOCK, S.pf[PF_S0], S.pf[PF_S1])
         S.tally[T_DRAWS] += {per_period}
 """

@@ -129,6 +129,25 @@ class Machine:
         """An integer register."""
         return int(self.arrays["ri"][_RI[name]])
 
+    def clear_stale(self) -> None:
+        """The baseline cost is known for this sample and these weights."""
+        self.arrays["ri"][_RI["STALE"]] = 0
+
+    def refresh(self) -> None:
+        """Renew the delta memory of every class by bias-only probes."""
+        for label in range(self.arrays["delta"].shape[0]):
+            self.module.refresh(*self._memory, *self._data, label)
+        self.collect()
+
+    def true_gradient(self, sample: int) -> np.ndarray:
+        """The exact gradient at a training sample; not charged. Overwrites nothing that training reads."""
+        kept = {name: arena.copy() for name, arena in self.arenas.items()}
+        self.module.true_gradient(*self._memory, *self._data, sample)
+        gradient = self.arrays["gradient"].copy()
+        for name, arena in self.arenas.items():
+            arena[...] = kept[name]
+        return gradient
+
     def burst(self, steps: int) -> int:
         """Take up to ``steps`` steps in one call; returns how many were taken (fewer when the cost diverged)."""
         done = int(self.module.burst(*self._memory, *self._data, steps))
@@ -138,6 +157,10 @@ class Machine:
     def phase(self, name: str, slot: int = 0, tick: int = 0) -> None:
         """Run one phase (event mode)."""
         self.module.phase(*self._memory, *self._data, _PHASE[name], slot, tick)
+
+    def show_test_sample(self, sample: int) -> None:
+        """Put a test sample on the inputs."""
+        self.module.show(*self._memory, *self._data, sample)
 
     def collect(self) -> None:
         """Move the kernels' tally into the exact totals."""

@@ -66,6 +66,7 @@ def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: f
         "direction": np.zeros((slots, nodes), dtype),
         "coefficient": np.zeros(2, np.float64),
         "slope": np.zeros(slots, np.float64),
+        "size": np.ones(slots, np.float64),
         "norms": np.ones(len(plan.layers), np.float64),
         "live": np.ones(N, np.int64),
         "delta": np.zeros((classes, nodes), dtype),
@@ -263,7 +264,9 @@ def settings(scenario: Scenario, composition: Composition, data: Dataset, step_s
         "PRIOR_RATE": delta.prior_rate if delta else 0.0, "MEMORY_RATE": delta.memory_rate if delta else 0.0,
         "OUTPUT_SCALE": node.output_scale if node else 1.0,
         "ORTHOGONAL_RATE": delta.orthogonal_rate if delta else 1.0, "DELTA_NOISE": astrocyte.delta_noise_std,
-        "DELTA_RANGE": 1.0, "DELTA_KEEP": delta_keep,
+        "PROBE_RMS": (node.probe_rms or 0.0) if node else 0.0,
+        "ALIGNED_MEMORY_RATE": delta.aligned_memory_rate if delta else 0.0,
+        "START_MEMBRANE": scenario.network.spiking.start_membrane, "DELTA_RANGE": astrocyte.delta_range, "DELTA_KEEP": delta_keep,
         "TRACE_DECAY": scenario.network.spiking.trace_decay,
     }  # fmt: skip
     return (

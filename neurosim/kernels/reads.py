@@ -15,6 +15,13 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 @kernel
+def copy(source: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+    """``target = source`` (a slice assignment makes numba compile its error message too: four seconds)."""
+    for k in range(target.shape[0]):
+        target[k] = source[k]
+
+
+@kernel
 def add_noise(z: Floats, std: float, key: np.uint64, first: int) -> None:
     """``z_j += std xi_j``, one normal per column: the exact sum of independent cell noises; elements from ``first``."""
     for j in range(z.shape[0]):

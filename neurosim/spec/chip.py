@@ -55,6 +55,12 @@ class StaticPower(Parameters):
     low_W: Watts | None = Field(default=None, ge=0.0)
     high_W: Watts | None = Field(default=None, ge=0.0)
 
+    @model_validator(mode="after")
+    def _interval(self) -> StaticPower:
+        if self.kind == "assumed" and (self.low_W is None or self.high_W is None):
+            raise ValueError("assumed static power needs low_W and high_W")
+        return self
+
 
 class Geometry(Parameters):
     """How many cores, and what one core holds."""
@@ -166,6 +172,7 @@ class AstrocyteHardware(Parameters):
     latency_steps: int = Field(default=0, ge=0, le=64, description="steps until a measured C~ reaches the cores")
     tau_hp_steps: float = Field(default=1.6, gt=0.0, description="high-pass on the cost, analog mode")
     delta_bits: int = Field(default=0, ge=0, le=24)
+    delta_range: float = Field(default=1.0, gt=0.0, description="delta_bits cover +- this value")
     delta_tau_s: Seconds = Field(default=0.0, ge=0.0, description="leak of the slow states; 0: ideal memory")
     delta_noise_std: float = Field(default=0.0, ge=0.0, description="per write, relative to the vector's norm per node")
 

@@ -74,7 +74,10 @@ class Spiking(Parameters):
     """How a spiking network turns one sample into one output: a window of ``readout_ticks``."""
 
     readout_ticks: int = Field(default=16, ge=1, le=100_000)
-    washout_ticks: int = Field(default=0, ge=0, le=100_000, description="ticks before counting, without reset")
+    washout_ticks: int = Field(default=0, ge=0, le=100_000, description="ticks before counting; 0: reset instead")
+    start_membrane: float = Field(
+        default=0.5, ge=0.0, lt=1.0, description="membranes at a reset, in thresholds; 0.5 rounds counts without bias"
+    )
     encoder: Literal["current", "poisson", "regular", "latency"] = "current"
     max_rate: float = Field(default=0.5, gt=0.0, le=1.0, description="spikes a tick of an input of value 1")
     readout: Literal["count", "membrane", "count+membrane"] = "count+membrane"

@@ -3,7 +3,7 @@
 Since dC/dw_ij = delta_j a_i with delta_j = dC/db_j, one number per neuron and class aligns the perturbations of all its
 synapses: ``theta~_ij ~ a_i delta_j``, which is a node injection. In probe coordinates (see ``kernels.nodes``) the
 astrocyte's memory M of class k predicts the gradient ``h_j = sigma_j s M_kj`` with s a measure of the sample's own cost
-(``residual`` of the cost model). With u = h/|h| and r random signs orthogonal to h, |r| = 1:
+(``residual`` of the cost model, or 1). With u = h/|h| and r random signs orthogonal to h, |r| = 1:
 
 ``combined`` (two inferences): one probe ``p = cos(phi) u + sin(phi) r`` measures the slope c = C~/norm_mag; what the memory
 did not predict is ``e = c - cos(phi) |h|``. The estimate is ``hhat = alpha h + e (k_u u + k_r r)``.
@@ -12,8 +12,8 @@ did not predict is ``e = c - cos(phi) |h|``. The estimate is ``hhat = alpha h + 
 trust.
 
 Step: ``eta' = min(eta, kappa C / q)`` with q the estimate's expected decrease per unit rate, then
-``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += rho s e (..)_j / sigma_j`` on the same probes (``refresh =
-"probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the founding talk's way).
+``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += s e (rho r_j + rho_u u_j) / sigma_j`` on the same probes
+(``refresh = "probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the founding talk's way).
 
 Source: O'Loughlin et al., "delta-vector multiplexed gradient descent", NICE 2026 (aim, not formulas: these are derived
 here); the memory is one slow leaky state per class and neuron, with the chip's leak, precision and noise.
@@ -40,8 +40,10 @@ class DeltaMGD(NodeSpace):
     probe_angle: float = Field(default=90.0, ge=0.0, le=90.0, description="phi in degrees, combined probes")
     prior_rate: float = Field(default=0.8, ge=0.0, description="alpha: trust in the remembered gradient")
     aligned_rate: float = Field(default=1.0, ge=0.0, description="k_u")
-    orthogonal_rate: float = Field(default=10.0, ge=0.0, description="k_r")
-    memory_rate: float = Field(default=0.5, ge=0.0, description="rho")
+    orthogonal_rate: float = Field(default=12.0, ge=0.0, description="k_r")
+    memory_rate: float = Field(default=0.5, ge=0.0, description="rho, along the orthogonal probe")
+    aligned_memory_rate: float = Field(default=0.006, ge=0.0, description="rho_u, along the aligned probe")
+    scale_by_cost: bool = Field(default=True, description="s = residual of the measured cost; otherwise 1")
     refresh: Literal["probes", "bias"] = "probes"
     refresh_every: int = Field(default=1000, ge=1, description="steps between bias refreshes of all classes")
     refresh_measurements: int = Field(default=100, ge=1, description="bias probes per class and refresh")

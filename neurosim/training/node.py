@@ -9,7 +9,7 @@ With ``sigma_j = S_l^(1/2)``, ``S_l = 1 + |a|^2`` (the local-activation normalis
 which is steepest descent along a rank-1 weight perturbation of length norm_mag. Without the normalisation
 (``normalise_activity = false``) S_l = 1: ``dW_l = -eta (dC / sigma) eps_l x^T``, classic node perturbation (Dalm et al.,
 arXiv 2310.00965). ``mask_silent`` leaves out neurons whose activation does not respond (a relu below zero): a local
-rule. ``step_limit`` caps the step at kappa C / c^2: costs are not negative, so a longer one cannot be right.
+rule; a spiking neuron is left out when it fires never or in every tick of the window. ``step_limit`` caps the step at kappa C / c^2: costs are not negative, so a longer one cannot be right.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ class NodeSpace(Trainer):
 
     normalise_activity: bool = True
     mask_silent: bool = True
+    probe_rms: float | None = Field(
+        default=None, gt=0.0, description="instead of norm_mag: rms of the injected currents over all neurons"
+    )
     step_limit: float = Field(default=0.0, ge=0.0, description="kappa; 0: no limit")
     output_scale: float = Field(default=1.0, gt=0.0, description="v: probe amplitude at the last layer over the others'")
 

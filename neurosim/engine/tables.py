@@ -1,0 +1,181 @@
+"""The tables that a run records, and one row of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurosim import accounting
+from neurosim.accounting import ACTIONS, PHASES, Bill, Ledger
+from neurosim.engine.machine import Machine
+from neurosim.engine.sink import Column, Sink, Table
+from neurosim.training.delta import DeltaMGD
+
+
+def _column(name: str, unit: str, long_name: str, dtype: str = "f8", shape: tuple[int, ...] = ()) -> Column:
+    return Column(name, unit, long_name, dtype, shape)
+
+
+TICK = _column("tick", "tick", "ticks of the chip's algorithmic clock", "i8")
+STEP = _column("step", "step", "training steps", "i8")
+INFERENCES = _column("inferences", "1", "inferences, baselines and probes included", "i8")
+TIME = _column("time_s", "s", "time on the chip's clock")
+ENERGY = _column("energy_J", "J", "energy, static included")
+LOW, HIGH = _column("energy_low_J", "J", "energy, low end"), _column("energy_high_J", "J", "energy, high end")
+
+TRAINING = Table(
+    "/training",
+    (STEP, TICK, INFERENCES, _column("updates", "1", "weight writes", "i8"), TIME, ENERGY,
+     _column("cost", "1", "mean measured cost since the last row"),
+     _column("c_tilde", "1", "mean |C~| since the last row"),
+     _column("zero_share", "1", "share of probes with C~ exactly 0"),
+     _column("dead_share", "1", "share of probes lost in the dead zone of C~'s converter")),
+    {"long_name": "training curve"},
+)  # fmt: skip
+EVAL = Table(
+    "/eval",
+    (STEP, TICK, INFERENCES, TIME, ENERGY, LOW, HIGH,
+     _column("weight_pulses", "1", "programming pulses", "i8"),
+     _column("accuracy", "1", "test accuracy"), _column("cost", "1", "mean test cost")),
+    {"long_name": "evaluations on test samples (not charged to the chip)"},
+)  # fmt: skip
+LEDGER = Table(
+    "/ledger",
+    (TICK, TIME,
+     _column("counts", "1", "countables, cumulative; columns named by /ledger/action", "i8", (len(ACTIONS),)),
+     *(_column(f"energy{end}_J", "J", f"energy by action, cumulative{text}", "f8", (len(ACTIONS),))
+       for end, text in (("", ""), ("_low", ", low end"), ("_high", ", high end"))),
+     _column("static_energy_J", "J", "static energy, cumulative"),
+     _column("phase_time_s", "s", "time by phase, cumulative; columns named by /ledger/phase", "f8", (len(PHASES),))),
+    {"long_name": "cumulative counts, energy and time"},
+)  # fmt: skip
+
+
+def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
+    """Declare every table of a run, and write the names and prices of the ledger's columns."""
+    for table in (TRAINING, EVAL, LEDGER):
+        sink.declare(table)
+    prices = machine.meter.prices
+    sink.write("/ledger/action", list(ACTIONS), "1", "names of the ledger's columns")  # type: ignore[arg-type]
+    sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")  # type: ignore[arg-type]
+    for name, value in (("energy_J", prices.energy_J), ("low_J", prices.low_J), ("high_J", prices.high_J)):
+        sink.write(f"/ledger/price/{name}", value, "J", f"price of one count, {name}")
+    for name, texts in (("kind", [kind or "none" for kind in prices.kind]), ("source", list(prices.source))):
+        sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")  # type: ignore[arg-type]
+    dtype = machine.arrays["theta"].dtype.str[1:]
+    for layer in machine.plan.trainable:
+        shape = (layer.rows + 1, layer.columns)
+        sink.declare(Table(
+            f"/weights/{layer.name}",
+            (TICK, _column("value", "1", "weights row by row, biases last", dtype, shape)),
+            {"long_name": f"parameters of {layer.name}", "weight_shape": list(layer.weight_shape)},
+        ))  # fmt: skip
+        if isinstance(machine.trainer, DeltaMGD):
+            sink.declare(Table(
+                f"/astrocyte/delta/{layer.name}",
+                (TICK, _column("value", "1", "delta per class and neuron", dtype, (machine.arrays["delta"].shape[0], layer.n))),
+                {"long_name": f"delta-vectors of {layer.name}"},
+            ))  # fmt: skip
+    if agreement:
+        columns = [_column(layer.name, "1", f"share of equal signs in {layer.name}") for layer in machine.plan.trainable]
+        sink.declare(Table("/agreement", (STEP, *columns), {"long_name": "signs of delta against the true gradient"}))
+
+
+def ticks(machine: Machine) -> int:
+    """Ticks of the chip so far."""
+    return machine.inferences * machine.composition.window
+
+
+def record_training(machine: Machine, sink: Sink, bill: Bill, before: dict[str, int]) -> None:
+    """One row of the training curve; ``before`` are the totals at the row before."""
+    totals = machine.totals
+    cost, c_tilde = machine.take_record()
+    probes = max(1, totals["PROBES"] - before.get("PROBES", 0))
+    sink.append("/training", {
+        "step": [machine.step], "tick": [ticks(machine)], "inferences": [machine.inferences],
+        "updates": [totals["UPDATES"]], "time_s": [bill.chip_time_s], "energy_J": [bill.energy_J],
+        "cost": [cost], "c_tilde": [c_tilde],
+        "zero_share": [(totals["ZERO_C_TILDE"] - before.get("ZERO_C_TILDE", 0)) / probes],
+        "dead_share": [(totals["DEAD_ZONE"] - before.get("DEAD_ZONE", 0)) / probes],
+    })  # fmt: skip
+
+
+def record_eval(machine: Machine, sink: Sink, bill: Bill, accuracy: float, cost: float) -> None:
+    """One row of evaluation."""
+    sink.append("/eval", {
+        "step": [machine.step], "tick": [ticks(machine)], "inferences": [machine.inferences],
+        "time_s": [bill.chip_time_s], "energy_J": [bill.energy_J], "energy_low_J": [bill.energy_low_J],
+        "energy_high_J": [bill.energy_high_J], "weight_pulses": [pulses(machine)],
+        "accuracy": [accuracy], "cost": [cost],
+    })  # fmt: skip
+
+
+def record_ledger(machine: Machine, sink: Sink, ledger: Ledger) -> None:
+    """One row of cumulative counts, priced."""
+    table = machine.meter.prices
+    counts = np.array([[ledger.counts[name] for name in ACTIONS]], np.int64)
+    used = counts[0] != 0
+
+    def priced(price: np.ndarray) -> np.ndarray:
+        return np.where(used, counts * np.where(table.priced, price, 0.0), 0.0)
+
+    sink.append("/ledger", {
+        "tick": [ticks(machine)], "time_s": [accounting.time_s(ledger)], "counts": counts,
+        "energy_J": priced(table.energy_J), "energy_low_J": priced(table.low_J), "energy_high_J": priced(table.high_J),
+        "static_energy_J": [accounting.static_energy_J(ledger.time_fs, table.static)],
+        "phase_time_s": [[ledger.phase_time_fs[phase] * 1e-15 for phase in PHASES]],
+    })  # fmt: skip
+
+
+def record_weights(machine: Machine, sink: Sink) -> None:
+    """All parameters as they are."""
+    for layer in machine.plan.trainable:
+        sink.append(f"/weights/{layer.name}", {"tick": [ticks(machine)], "value": machine.weights(layer.name)[None]})
+
+
+def record_delta(machine: Machine, sink: Sink) -> None:
+    """The astrocyte's delta-vectors as they are."""
+    for layer in machine.plan.trainable:
+        value = machine.arrays["delta"][None, :, layer.act : layer.act + layer.n]
+        sink.append(f"/astrocyte/delta/{layer.name}", {"tick": [ticks(machine)], "value": value.copy()})
+
+
+def pulses(machine: Machine) -> int:
+    """Programming pulses so far, perturbation by writing included."""
+    return machine.totals["PULSES"] + machine.totals["PERTURBATION_PULSES"]
+
+
+def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | None, to_target: Any) -> dict[str, Any]:
+    """The result of a run, with the names of ``--json`` (all but ``host``)."""
+    scenario, totals = machine.scenario, machine.totals
+    probes = totals["PROBES"]
+    period = scenario.chip.timing.perturbation_period_s
+    return {
+        "chip": scenario.chip.name,
+        "hypothetical": scenario.chip.hypothetical,
+        "seed": scenario.seed,
+        "accuracy": accuracy,
+        "cost": cost,
+        "ticks": ticks(machine),
+        "steps": machine.step,
+        "inferences": machine.inferences,
+        "samples": totals["SAMPLES"],
+        "updates": totals["UPDATES"],
+        "devices_written": totals["WRITTEN"],
+        "weight_pulses": pulses(machine),
+        "chip_time_s": bill.chip_time_s,
+        "bare_chip_time_s": totals["STEPS"] * period,
+        "energy_J": bill.energy_J,
+        "energy_low_J": bill.energy_low_J,
+        "energy_high_J": bill.energy_high_J,
+        "energy_by_action_J": bill.energy_by_action_J,
+        "static_energy_J": bill.static_energy_J,
+        "power_W": bill.power_W,
+        "assumed_share": bill.assumed_share,
+        "bound_by": bill.bound_by,
+        "time_by_phase_s": {phase: share * bill.chip_time_s for phase, share in bill.time_share.items()},
+        "to_target": to_target,
+        "zero_c_tilde_share": totals["ZERO_C_TILDE"] / probes if probes else None,
+        "dead_zone_share": totals["DEAD_ZONE"] / probes if probes else None,
+    }

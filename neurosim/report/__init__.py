@@ -1,0 +1,7 @@
+"""Figures and the HTML report of a trace: the only room that knows matplotlib."""
+
+from __future__ import annotations
+
+from neurosim.report.html import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,113 @@
+"""Figures of learning: accuracy and cost, silent probes, agreement of signs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from neurosim.report import style
+from neurosim.trace import TableView, Trace
+
+AGAINST = {
+    "inferences": ("inferences", "1"),
+    "time_s": ("chip time", "s"),
+    "energy_J": ("energy", "J"),
+}
+_MOST_POINTS = 3000
+_MOST_WHISKERS = 60
+
+
+def plot_accuracy(trace: Trace, axes: Axes, against: str = "inferences") -> Axes:
+    """Test accuracy against ``inferences``, ``time_s`` or ``energy_J``, and where the target was first reached."""
+    table = trace.eval
+    x, y = table[against], table["accuracy"]
+    _whiskers(axes, table, against, y)
+    axes.plot(x, y, color=style.BLUE, marker="o", markersize=3.5, label="test")
+    _target(trace, axes, against)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=None))
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_ylim(0.0, 1.0)
+    return _against(axes, against)
+
+
+def plot_cost(trace: Trace, axes: Axes, against: str = "inferences") -> Axes:
+    """Test cost, and the cost at the recorded steps of the training, against the same three."""
+    if trace.has_table("/training") and {against, "cost"} <= {*trace.training.columns}:
+        rows = style.thinned(len(trace.training), _MOST_POINTS)
+        axes.plot(trace.training[against][rows], trace.training["cost"][rows], color=style.ORANGE, linestyle="none",
+                  marker=".", markersize=3.0, alpha=0.6, label="training, single steps", zorder=1.5)  # fmt: skip
+    if trace.has_table("/eval") and {against, "cost"} <= {*trace.eval.columns}:
+        x, y = trace.eval[against], trace.eval["cost"]
+        _whiskers(axes, trace.eval, against, y)
+        axes.plot(x, y, color=style.BLUE, marker="o", markersize=3.5, label="test")
+    axes.set_ylabel("cost (1)")
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    return _against(axes, against)
+
+
+def plot_silent_probes(trace: Trace, axes: Axes) -> Axes:
+    """The share of probes that taught nothing: C̃ = 0, or lost in the dead zone of a quantiser."""
+    table = trace.training
+    rows = style.thinned(len(table), _MOST_POINTS)
+    names = {"zero_share": (r"$\tilde{C}$ = 0", style.BLUE, "-"), "dead_share": ("dead zone", style.VERMILION, "--")}
+    for column, (label, colour, line) in names.items():
+        if column in table:
+            axes.plot(table["inferences"][rows], table[column][rows], color=colour, linestyle=line, label=label)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=None))
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("share of probes (%)")
+    axes.legend(loc="best")
+    return _against(axes, "inferences")
+
+
+def plot_agreement(trace: Trace, axes: Axes) -> Axes:
+    """How many signs of the δ-vectors equal those of the true gradient, layer by layer."""
+    table = trace.agreement
+    rows = style.thinned(len(table), _MOST_POINTS)
+    lines = ("-", "--", "-.", ":")
+    for number, layer in enumerate(name for name in table.columns if name != "step"):
+        axes.plot(table["step"][rows], table[layer][rows], color=style.CYCLE[number % len(style.CYCLE)],
+                  linestyle=lines[number % len(lines)], label=style.plain(layer))  # fmt: skip
+    axes.axhline(0.5, color=style.GREY, linestyle=":", linewidth=1.2, label="chance")
+    axes.set_ylim(0.0, 1.0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=None))
+    axes.set_ylabel("equal signs (%)")
+    axes.set_xlim(left=0.0)
+    style.count_axis(axes, "x", "steps")
+    axes.legend(loc="lower right")
+    return axes
+
+
+def _against(axes: Axes, against: str) -> Axes:
+    label, unit = AGAINST[against]
+    axes.set_xlim(left=0.0)
+    if unit == "1":
+        style.count_axis(axes, "x", label)
+    else:
+        style.si_axis(axes, label, unit, axes.get_xlim()[1])
+    return axes
+
+
+def _whiskers(axes: Axes, table: TableView, against: str, y: np.ndarray) -> None:
+    """The interval of the energy, where prices are assumed."""
+    low, high = "energy_low_J", "energy_high_J"
+    if against != "energy_J" or not {low, high} <= {*table.columns}:
+        return
+    rows = style.thinned(len(table), _MOST_WHISKERS)
+    axes.hlines(y[rows], table[low][rows], table[high][rows], color=style.SKY, linewidth=2.2, alpha=0.6,
+                label="interval (assumed prices)", zorder=1.8)  # fmt: skip
+
+
+def _target(trace: Trace, axes: Axes, against: str) -> None:
+    target: Any = trace.summary.get("to_target")
+    if not isinstance(target, Mapping) or not isinstance(target.get("accuracy"), float):
+        return
+    reached = target.get({"time_s": "chip_time_s"}.get(against, against))
+    axes.axhline(target["accuracy"], color=style.GREY, linestyle=":", linewidth=1.2, label="target")
+    if isinstance(reached, int | float):
+        axes.plot([reached], [target["accuracy"]], marker="*", markersize=13, color=style.VERMILION,
+                  linestyle="none", label="target first reached", zorder=4)  # fmt: skip

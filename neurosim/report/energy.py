@@ -1,0 +1,105 @@
+"""Figures of the account: energy by action, what rests on assumptions, time by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from neurosim.report import style
+from neurosim.report.account import ASSUMED, Account, account_of
+from neurosim.trace import Trace
+from neurosim.units import show
+
+_UNKNOWN = "not said"
+_BAR = 0.66
+
+
+def plot_energy_by_action(trace: Trace, axes: Axes) -> Axes:
+    """Where the joules went, static power included; whiskers from low to high prices, assumed prices hatched."""
+    account = _account(trace)
+    lines = account.used
+    place = np.arange(len(lines))[::-1]
+    for y, line in zip(place, lines, strict=True):
+        colour = style.KIND_COLOURS.get(line.kind, style.GREY)
+        axes.barh(y, line.energy_J, height=_BAR, color=colour, hatch=style.ASSUMED_HATCH if line.assumed else None)
+        if line.high_J > line.low_J:
+            axes.errorbar(line.energy_J, y, xerr=[[line.energy_J - line.low_J], [line.high_J - line.energy_J]],
+                          color=style.BLACK, capsize=4, linewidth=1.3)  # fmt: skip
+        text = f"{show(line.energy_J, 'J')}, {style.percent(line.share)}"
+        _beside_bar(axes, text, max(line.energy_J, line.high_J), y)
+    axes.set_yticks(place, [style.plain(line.action.replace("_", " ")) for line in lines])
+    axes.grid(visible=False, axis="y")
+    widest = max((max(line.energy_J, line.high_J) for line in lines), default=1.0)
+    axes.set_xlim(0.0, widest * 1.25)
+    style.si_axis(axes, "energy", "J", widest)
+    kinds = [line.kind for line in lines]
+    found = [kind for kind in dict.fromkeys((*style.KIND_COLOURS, *kinds)) if kind in kinds]
+    names = [f"price {style.plain(kind)}" if kind else f"source {_UNKNOWN}" for kind in found]
+    axes.legend([_patch(kind) for kind in found], names, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(found))
+    return axes
+
+
+def plot_energy_by_kind(trace: Trace, axes: Axes) -> Axes:
+    """What share of the energy rests on measured, published, simulated, derived and assumed prices."""
+    account = _account(trace)
+    shares = {kind: energy / account.energy_J for kind, energy in account.by_kind.items() if energy > 0.0}
+    order = [kind for kind in (*style.KIND_COLOURS, *shares) if kind in shares]
+    left = 0.0
+    for kind in dict.fromkeys(order):
+        axes.barh(0, shares[kind], left=left, height=0.5, color=style.KIND_COLOURS.get(kind, style.GREY),
+                  hatch=style.ASSUMED_HATCH if kind == ASSUMED else None, edgecolor="white")  # fmt: skip
+        left += shares[kind]
+    names = [f"{style.plain(kind or _UNKNOWN)}: {style.percent(shares[kind])}" for kind in dict.fromkeys(order)]
+    axes.legend([_patch(kind) for kind in dict.fromkeys(order)], names, loc="upper center",
+                bbox_to_anchor=(0.5, -0.35), ncols=len(names))  # fmt: skip
+    axes.set_yticks([])
+    axes.set_ylim(-0.3, 0.3)
+    axes.set_xlim(0.0, 1.0)
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+    axes.set_xlabel("share of the energy (%)")
+    return axes
+
+
+def plot_time_by_phase(trace: Trace, axes: Axes) -> Axes:
+    """Where the chip's time went, phase by phase of the tick."""
+    shares = phase_times(trace)
+    total = sum(shares.values())
+    place = np.arange(len(shares))[::-1]
+    axes.barh(place, [*shares.values()], height=_BAR, color=style.GREEN)
+    for y, value in zip(place, shares.values(), strict=True):
+        text = f"{show(value, 's')}, {style.percent(value / total if total else 0.0)}"
+        _beside_bar(axes, text, value, y)
+    axes.set_yticks(place, [style.plain(name.replace("_", " ")) for name in shares])
+    axes.grid(visible=False, axis="y")
+    longest = max([*shares.values(), 0.0]) or 1.0
+    axes.set_xlim(0.0, longest * 1.2)
+    style.si_axis(axes, "chip time", "s", longest)
+    return axes
+
+
+def phase_times(trace: Trace) -> dict[str, float]:
+    """Seconds by phase: from the ledger, or else from the summary."""
+    if trace.has_table("/ledger") and "phase_time_s" in trace.ledger:
+        totals = trace.ledger.total("phase_time_s")
+        return {name: float(value) for name, value in zip(trace.ledger.phases, totals, strict=False)}
+    told = trace.summary.get("time_by_phase_s")
+    return {str(name): float(value) for name, value in told.items()} if isinstance(told, Mapping) else {}
+
+
+def _account(trace: Trace) -> Account:
+    account = account_of(trace)
+    return account if account is not None else Account(())
+
+
+def _beside_bar(axes: Axes, text: str, x: float, y: float) -> None:
+    axes.annotate(text, (x, y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=10)
+
+
+def _patch(kind: str) -> Patch:
+    return Patch(facecolor=style.KIND_COLOURS.get(kind, style.GREY),
+                 hatch=style.ASSUMED_HATCH if kind == ASSUMED else None, edgecolor="white")  # fmt: skip

@@ -1,0 +1,282 @@
+"""All figures that a trace can give: what each needs, what it shows, and how its panels are laid out."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from neurosim.report import curves, energy, states, style
+from neurosim.report.account import account_of
+from neurosim.trace import Trace
+
+_WIDE = 11.0
+_MOST_LAYERS = 4
+
+
+class NotShownError(Exception):
+    """Why a trace has nothing to draw for a figure."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class _Kind:
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Trace], Figure]
+
+
+def draw_all(trace: Trace) -> tuple[list[Picture], list[tuple[str, str]]]:
+    """Every figure that the trace has data for, and for the others: title and reason."""
+    pictures: list[Picture] = []
+    missing: list[tuple[str, str]] = []
+    with mpl.rc_context(style.RC), warnings.catch_warnings():
+        # A name may hold signs that the font lacks: a box is drawn for them.
+        warnings.filterwarnings("ignore", message="Glyph")
+        for kind in KINDS:
+            try:
+                png = _png(kind.draw(trace))
+            except NotShownError as why:
+                missing.append((kind.title, str(why)))
+            else:
+                pictures.append(Picture(kind.name, kind.title, kind.caption, png))
+    return pictures, missing
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _need(trace: Trace, table: str, *columns: str, rows: int = 1) -> None:
+    """Raise NotShownError where a table is missing, too short, or lacks columns."""
+    if not trace.has_table(table):
+        raise NotShownError(f"the trace has no table {table}")
+    view = trace.table(table)
+    lacking = [column for column in columns if column not in view]
+    if lacking:
+        raise NotShownError(f"{table} has no column {', '.join(lacking)}")
+    if len(view) < rows:
+        raise NotShownError(f"{table} has no rows" if len(view) == 0 else f"{table} has only {len(view)} rows")
+
+
+def _learning(trace: Trace) -> Figure:
+    _need(trace, "/eval", "inferences", "accuracy", "cost")
+    against = [name for name in curves.AGAINST if name in trace.eval]
+    figure = _figure(_WIDE, 6.4)
+    axes = figure.subplots(2, len(against), sharey="row", squeeze=False)
+    for column, name in enumerate(against):
+        curves.plot_accuracy(trace, axes[0][column], name)
+        curves.plot_cost(trace, axes[1][column], name)
+        axes[0][column].set_xlabel("")
+        for row in (0, 1):
+            if column > 0:
+                axes[row][column].set_ylabel("")
+        low, high = axes[1][column].get_xlim()
+        axes[0][column].set_xlim(min(0.0, low), max(high, axes[0][column].get_xlim()[1]))
+        axes[1][column].set_xlim(axes[0][column].get_xlim())
+    _shared_legend(figure, axes[0][-1], axes[1][-1])
+    return figure
+
+
+def _shared_legend(figure: Figure, *panels: Axes) -> None:
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        entries.update(zip(labels, handles, strict=True))
+    figure.legend([*entries.values()], [*entries], loc="outside lower center", ncols=min(6, len(entries)))
+
+
+def _energy_by_action(trace: Trace) -> Figure:
+    lines = _energy_lines(trace)
+    figure = _figure(_WIDE, 1.4 + 0.42 * max(3, lines))
+    energy.plot_energy_by_action(trace, figure.subplots())
+    return figure
+
+
+def _energy_by_kind(trace: Trace) -> Figure:
+    _energy_lines(trace)
+    figure = _figure(_WIDE, 1.9)
+    energy.plot_energy_by_kind(trace, figure.subplots())
+    return figure
+
+
+def _energy_lines(trace: Trace) -> int:
+    _need(trace, "/ledger", "energy_J")
+    account = account_of(trace)
+    if account is None or not account.used:
+        raise NotShownError("the ledger holds no energy")
+    return len(account.used)
+
+
+def _time_by_phase(trace: Trace) -> Figure:
+    times = energy.phase_times(trace)
+    if not any(value > 0.0 for value in times.values()):
+        raise NotShownError("the trace does not say how long the phases took")
+    figure = _figure(_WIDE, 1.2 + 0.38 * max(3, len(times)))
+    energy.plot_time_by_phase(trace, figure.subplots())
+    return figure
+
+
+def _silent_probes(trace: Trace) -> Figure:
+    _need(trace, "/training", "inferences", "zero_share")
+    figure = _figure(_WIDE, 3.4)
+    curves.plot_silent_probes(trace, figure.subplots())
+    return figure
+
+
+def _agreement(trace: Trace) -> Figure:
+    _need(trace, "/agreement", "step")
+    figure = _figure(_WIDE, 3.8)
+    curves.plot_agreement(trace, figure.subplots())
+    return figure
+
+
+def _raster(trace: Trace) -> Figure:
+    layers = [name for name, table in trace.spikes.items() if len(table) > 0][:_MOST_LAYERS]
+    if not layers:
+        raise NotShownError("no spikes were recorded")
+    figure = _figure(_WIDE, 0.6 + 2.6 * len(layers))
+    for axes, layer in zip(figure.subplots(len(layers), 1, sharex=True, squeeze=False)[:, 0], layers, strict=True):
+        states.plot_raster(trace, axes, layer)
+        axes.label_outer()
+    return figure
+
+
+def _weights(trace: Trace) -> Figure:
+    layers = [name for name, table in trace.weights.items() if len(table) > 0][:_MOST_LAYERS]
+    if not layers:
+        raise NotShownError("no weights were recorded")
+    figure = _figure(_WIDE, 3.6)
+    for axes, layer in zip(figure.subplots(1, len(layers), squeeze=False)[0], layers, strict=True):
+        states.plot_weight_histogram(trace, axes, layer)
+    return figure
+
+
+def _fields(trace: Trace) -> Figure:
+    tables = [table for table in trace.weights.values() if len(table) > 0]
+    if not tables or states.image_side(tables[0].shape("value")) is None:
+        raise NotShownError("the first layer does not look at a square image")
+    chosen, before, after = states.receptive_fields(tables[0])
+    limit = float(np.quantile(np.abs(np.nan_to_num(np.stack([before, after]))), 0.998)) or 1.0
+    figure = _figure(_WIDE, 2.7)
+    panels = figure.subplots(2, max(2, len(chosen)), squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for place, neuron in enumerate(chosen.tolist()):
+        for row, images in enumerate((before, after)):
+            axes = panels[row][place]
+            axes.set_axis_on()
+            drawn = states.plot_receptive_field(images[place], axes, limit, f"neuron {neuron}" if row == 0 else "")
+    panels[0][0].set_ylabel("before")
+    panels[1][0].set_ylabel("after")
+    figure.colorbar(drawn, ax=panels, label="weight (1)", shrink=0.9)
+    return figure
+
+
+def _delta(trace: Trace) -> Figure:
+    layers = _delta_layers(trace, rows=1)
+    figure = _figure(_WIDE, 0.5 + 3.0 * len(layers))
+    for axes, layer in zip(figure.subplots(len(layers), 1, squeeze=False)[:, 0], layers, strict=True):
+        figure.colorbar(states.plot_delta(trace, axes, layer), ax=axes, label="δ = ∂C/∂bias (1)", extend="both")
+    return figure
+
+
+def _delta_history(trace: Trace) -> Figure:
+    layers = _delta_layers(trace, rows=2)
+    figure = _figure(_WIDE, 0.5 + 2.8 * len(layers))
+    for axes, layer in zip(figure.subplots(len(layers), 1, squeeze=False)[:, 0], layers, strict=True):
+        figure.colorbar(states.plot_delta_history(trace, axes, layer), ax=axes, label="δ = ∂C/∂bias (1)", extend="both")
+    return figure
+
+
+def _delta_layers(trace: Trace, rows: int) -> list[str]:
+    tables = trace.delta
+    if not tables:
+        raise NotShownError("no δ-vectors were recorded")
+    layers = [name for name, table in tables.items() if len(table) >= rows and len(table.shape("value")) == 2]
+    if not layers:
+        raise NotShownError("the δ-vectors were recorded only once" if rows > 1 else "no δ-vectors were recorded")
+    return layers[:_MOST_LAYERS]
+
+
+KINDS = (
+    _Kind(
+        "learning",
+        "Accuracy and cost",
+        "Test accuracy (top) and cost (bottom) against inferences, the chip's own time and energy. Every inference that "
+        "the training asked for is counted. Light bars: the energy's interval where prices are assumed.",
+        _learning,
+    ),
+    _Kind(
+        "energy_by_action",
+        "Energy by action",
+        "Count times price for everything the chip did. Hatched bars rest on assumed prices; whiskers run from the low "
+        "to the high price.",
+        _energy_by_action,
+    ),
+    _Kind(
+        "energy_by_kind",
+        "What the energy rests on",
+        "Share of the energy by the kind of its price; the hatched part rests on assumed prices.",
+        _energy_by_kind,
+    ),
+    _Kind("time_by_phase", "Time by phase", "Where the chip's time went.", _time_by_phase),
+    _Kind(
+        "silent_probes",
+        "Probes that taught nothing",
+        "Share of probes whose cost difference was exactly zero, and of those in the dead zone of a converter.",
+        _silent_probes,
+    ),
+    _Kind("spikes", "Spikes", "Spikes in the last recorded samples; orange lines stand between samples.", _raster),
+    _Kind("weights", "Weights before and after", "Distribution of the weights, layer by layer.", _weights),
+    _Kind(
+        "fields",
+        "Receptive fields before and after",
+        "Weights of the neurons of the first layer that changed most, laid out as the image that they look at.",
+        _fields,
+    ),
+    _Kind(
+        "delta",
+        "δ-vectors",
+        "What the astrocyte remembers at the end: for each class, how the cost changes with each neuron's bias.",
+        _delta,
+    ),
+    _Kind(
+        "delta_history",
+        "One class's δ-vector over the run",
+        "The class with the strongest δ-vector at the end, from the first recording to the last.",
+        _delta_history,
+    ),
+    _Kind(
+        "agreement",
+        "Agreement of signs with the true gradient",
+        "Share of the entries of the δ-vectors whose sign is that of the true gradient.",
+        _agreement,
+    ),
+)

@@ -73,11 +73,11 @@ def declare_all(sink: Sink) -> None:
                        *((layer, "1", f"share of equal signs, {layer}") for layer in LAYERS)))  # fmt: skip
 
 
-def write_all(sink: Sink, rows: int = 24) -> None:
+def write_all(sink: Sink, rows: int = 24, step_s: float = 1e-6) -> None:
     """A run's worth of numbers that look like a run's."""
     rng = np.random.default_rng(3)
     steps = np.linspace(0, 30_000, rows).astype(np.int64)
-    time_s = 1e-6 * steps
+    time_s = step_s * steps
     progress = 1.0 - np.exp(-steps / 6000.0)
     counts = np.outer(np.diff(steps, prepend=0), [34, 19000, 8_000_000, 4, 24, 12, 2, 794, 784])
     energy = counts * PRICES_J
@@ -135,11 +135,12 @@ def summary_of(**changes: Any) -> dict[str, Any]:
         "energy_low_J": float((energies / spread).sum() + static),
         "energy_high_J": float((energies * spread).sum() + static),
         "energy_by_action_J": {name: float(value) for name, value in zip(ACTIONS, energies, strict=True)},
-        "static_energy_J": static, "power_W": float(energies.sum() + static) / time_s, "assumed_share": 0.11,
+        "static_energy_J": static, "power_W": float(energies.sum() + static) / time_s,
+        "assumed_share": float(energies[spread > 1].sum() / (energies.sum() + static)),
         "bound_by": "settling", "time_by_phase_s": dict(zip(PHASES, [0.0015, 0.0006, 0.015, 0.003, 0.0024, 0.0075],
                                                              strict=True)),
         "to_target": {"accuracy": 0.7, "steps": 15_652, "inferences": 46_956, "chip_time_s": 0.01565,
-                      "energy_J": 0.0001, "weight_pulses": 62_608},
+                      "energy_J": 0.000158, "weight_pulses": 62_608},
         "zero_c_tilde_share": 0.21, "dead_zone_share": 0.1, "hypothetical": True,
         "host": {"time_s": 12.3, "trace": "run.h5", "versions": {"numpy": np.__version__}}, **changes,
     }  # fmt: skip

@@ -203,9 +203,11 @@ def _aim_delta(trainer: DeltaMGD) -> str:
         for j in range(NODES):
             S.direction[slot, j] += along * S.prior[j] / length"""
     else:
-        mix = """\
+        turn = "slot == 1" if trainer.probes == "separate" else "S.ri[RI_STEP] % 2 == 0"
+        mix = f"""\
     S.coefficient[0] = length
-    if slot == 1 and length > 0.0:
+    S.coefficient[1] = 1.0 if {turn} and length > 0.0 else 0.0
+    if S.coefficient[1] > 0.0:
         for j in range(NODES):
             S.direction[slot, j] = S.prior[j] / length
     else:
@@ -273,8 +275,10 @@ def refresh(S, DATA, label):
         for j in range(NODES):
             if S.sigma[j] > 0.0:
                 S.delta_change[j] += slope * S.direction[1, j] * live / (S.sigma[j] * count)
+    blend = S.pf[PF_REFRESH_BLEND]
     for j in range(NODES):
-        S.delta[label, j] = 0.0
+        S.delta[label, j] *= 1.0 - blend
+        S.delta_change[j] *= blend
         S.sigma[j] = 1.0
     key = stream_key(S.pi[PI_SEED], STREAM_DELTA_NOISE, S.ri[RI_MOMENT], 1, 0)
     S.tally[T_DELTA_WRITES] += remember(S.delta[label], S.delta_change, S.pi[PI_DELTA_BITS], S.pf[PF_DELTA_RANGE],
@@ -320,17 +324,25 @@ def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
 along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
             S.delta_change[j] = share * surprise * (along_u + S.pf[PF_MEMORY_RATE] * S.orthogonal[j]) / S.sigma[j]"""
     else:
-        estimate = """\
+        heard = """\
+    cu = S.slope[1] if length > 0.0 else 0.0
+    cr = S.slope[2]"""
+        if trainer.probes == "alternate":
+            heard = """\
+    aligned_turn = S.coefficient[1] > 0.0
+    cu = S.slope[1] if aligned_turn else 0.0
+    cr = 0.0 if aligned_turn else S.slope[1]"""
+        estimate = f"""\
     length = S.coefficient[0]
     unit = 1.0 / length if length > 0.0 else 0.0
-    cu = S.slope[1] if length > 0.0 else 0.0
-    cr = S.slope[2]
+{heard}
     ku, kr = S.pf[PF_NODE_RATE], S.pf[PF_ORTHOGONAL_RATE]
     for j in range(NODES):
         S.estimate[j] = ku * cu * unit * S.prior[j] + kr * cr * S.orthogonal[j]
-    decrease = ku * cu * cu + kr * cr * cr"""
+    decrease = ku * cu * cu + kr * cr * cr
+    news = cu - length if cu != 0.0 else 0.0"""
         memory = """\
-along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * (cu - length) * unit * S.prior[j]
+along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * news * unit * S.prior[j]
             S.delta_change[j] = share * (along_u + S.pf[PF_MEMORY_RATE] * cr * S.orthogonal[j]) / S.sigma[j]"""
     share = "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
     keep = ""

@@ -266,6 +266,7 @@ def settings(scenario: Scenario, composition: Composition, data: Dataset, step_s
         "ORTHOGONAL_RATE": delta.orthogonal_rate if delta else 1.0, "DELTA_NOISE": astrocyte.delta_noise_std,
         "PROBE_RMS": (node.probe_rms or 0.0) if node else 0.0,
         "ALIGNED_MEMORY_RATE": delta.aligned_memory_rate if delta else 0.0,
+        "REFRESH_BLEND": delta.refresh_blend if delta else 1.0,
         "START_MEMBRANE": scenario.network.spiking.start_membrane, "DELTA_RANGE": astrocyte.delta_range, "DELTA_KEEP": delta_keep,
         "TRACE_DECAY": scenario.network.spiking.trace_decay,
     }  # fmt: skip

@@ -80,10 +80,10 @@ def sentences(facts: Facts) -> list[str]:
 
 
 def _who(facts: Facts) -> str:
-    chip = facts.get("chip") or "an unnamed chip"
+    chip = f"the chip {facts.get('chip')}" if facts.get("chip") else "a chip without a name"
     kind = " (a HYPOTHETICAL chip: nobody has built it)" if facts.hypothetical else ""
     seed = f", seed {facts.get('seed')}" if facts.get("seed") is not None else ""
-    return f"Scenario {facts.get('scenario') or 'without a name'} was trained on the chip {chip}{kind}{seed}."
+    return f"Scenario {facts.get('scenario') or 'without a name'} was trained on {chip}{kind}{seed}."
 
 
 def _how_well(facts: Facts) -> str:

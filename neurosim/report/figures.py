@@ -229,8 +229,8 @@ KINDS = (
     _Kind(
         "learning",
         "Accuracy and cost",
-        "Test accuracy (top) and cost (bottom) against inferences, the chip's own time and energy. Every inference that "
-        "the training asked for is counted. Light bars: the energy's interval where prices are assumed.",
+        "Test accuracy (top) and cost (bottom) against inferences, the chip's own time and energy. Every inference of "
+        "the training is counted. Light bars: the energy's interval where prices are assumed.",
         _learning,
     ),
     _Kind(

@@ -11,6 +11,8 @@ did not predict is ``e = c - cos(phi) |h|``. The estimate is ``hhat = alpha h + 
 ``separate`` (three inferences): u and r are probed one after the other; ``hhat = k_u c_u u + k_r c_r r``: nothing is taken on
 trust.
 
+``alternate`` (two inferences): the aligned and the orthogonal probe take turns, a step each, both measured.
+
 Step: ``eta' = min(eta, kappa C / q)`` with q the estimate's expected decrease per unit rate, then
 ``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += s e (rho r_j + rho_u u_j) / sigma_j`` on the same probes
 (``refresh = "probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the founding talk's way).
@@ -35,7 +37,7 @@ class DeltaMGD(NodeSpace):
     """Aligned and orthogonal probes; a delta-vector per class."""
 
     model: Literal["delta-mgd"] = "delta-mgd"
-    probes: Literal["combined", "separate"] = "combined"
+    probes: Literal["combined", "separate", "alternate"] = "combined"
     aligned: Literal["proportional", "sign"] = "proportional"
     probe_angle: float = Field(default=90.0, ge=0.0, le=90.0, description="phi in degrees, combined probes")
     prior_rate: float = Field(default=0.8, ge=0.0, description="alpha: trust in the remembered gradient")
@@ -48,9 +50,11 @@ class DeltaMGD(NodeSpace):
     refresh_every: int = Field(default=1000, ge=1, description="steps between bias refreshes of all classes")
     refresh_measurements: int = Field(default=100, ge=1, description="bias probes per class and refresh")
 
+    refresh_blend: float = Field(default=1.0, gt=0.0, le=1.0, description="share of the new estimate in a refresh")
+
     def step_plan(self) -> StepPlan:
-        """Clean and one combined probe, or clean, aligned, orthogonal."""
-        return StepPlan("node", (0, 1) if self.probes == "combined" else (0, 1, 1), "baseline")
+        """Clean and one probe, or clean, aligned, orthogonal."""
+        return StepPlan("node", (0, 1, 1) if self.probes == "separate" else (0, 1), "baseline")
 
     def needs(self) -> dict[str, str]:
         """The astrocyte's delta memory."""

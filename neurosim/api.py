@@ -178,16 +178,20 @@ def _drive(name: str, control: Control, writer: TraceWriter | None, begin: bool)
     started = time.monotonic()
     status = "failed"
     try:
+        if begin:
+            control.checkpoint()  # a run that is stopped while its kernel compiles can be resumed as well
+        if control.progress is not None:
+            control.progress(control)  # once before anything is compiled
         control.begin()
         with _interruptible(control):
             status = control.run()
     except DivergenceError:
         _close(name, control, writer, "failed", started)
         raise
-    except BaseException:
+    except BaseException as error:
         if writer is not None:
             with contextlib.suppress(Exception):
-                writer.close("failed", None)
+                writer.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", None)
         raise
     return _close(name, control, writer, status, started)
 

@@ -267,6 +267,19 @@ class TestFigures:
             for kind in figures.KINDS:
                 check_legible(kind.name, kind.draw(trace))
 
+    def test_wide_intervals_make_a_logarithmic_axis(self, tmp_path: Path) -> None:
+        writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
+        names = ("inferences", "energy_J", "energy_low_J", "energy_high_J", "accuracy", "cost")
+        writer.declare(table("/eval", *((name, "1", name) for name in names)))
+        at = np.linspace(0.0, 1.0, 40)
+        columns = (at * 1e5, at * 1e-3, at * 2e-4, at * 8e-3, at, 1.0 - at)
+        writer.append("/eval", dict(zip(names, columns, strict=True)))
+        with open_trace(writer.close("complete", {})) as trace, mpl.rc_context(style.RC):
+            figure = figures.KINDS[0].draw(trace)
+            check_legible("learning", figure)
+            assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log"] * 2
+            assert figure.axes[1].get_xlim()[0] > 0.0
+
     def test_many_actions_with_long_names(self, tmp_path: Path) -> None:
         n = 30
         writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})

@@ -66,7 +66,7 @@ def declare_all(sink: Sink) -> None:
         sink.declare(table(f"/weights/{layer}", ("tick", "1", "ticks done", "i8"),
                            ("value", "1", "weights", "f4", shape), layer_kind="dense"))  # fmt: skip
         sink.declare(table(f"/spikes/{layer}", ("tick", "1", "tick", "i8"), ("neuron", "1", "neuron", "i4"),
-                           ("sample", "1", "test sample", "i4"), neurons=shape[1]))  # fmt: skip
+                           ("sample", "1", "test sample", "i4"), neurons=shape[1], window=16))  # fmt: skip
         sink.declare(table(f"/astrocyte/delta/{layer}", ("tick", "1", "ticks done", "i8"),
                            ("value", "1", "delta-vectors", "f8", (CLASSES, shape[1]))))  # fmt: skip
     sink.declare(table("/agreement", ("step", "1", "steps done", "i8"),
@@ -79,11 +79,11 @@ def write_all(sink: Sink, rows: int = 24, step_s: float = 1e-6) -> None:
     steps = np.linspace(0, 30_000, rows).astype(np.int64)
     time_s = step_s * steps
     progress = 1.0 - np.exp(-steps / 6000.0)
-    counts = np.outer(np.diff(steps, prepend=0), [34, 19000, 8_000_000, 4, 24, 12, 2, 794, 784])
+    counts = np.outer(steps, [34, 19000, 8_000_000, 4, 24, 12, 2, 794, 784])
     energy = counts * PRICES_J
     spread = np.array([1.0 if kind != "assumed" else 4.0 for kind in KINDS])
-    static = POWER_W * np.diff(time_s, prepend=0)
-    total, low, high = (np.cumsum(part.sum(axis=1) + static) for part in (energy, energy / spread, energy * spread))
+    static = POWER_W * time_s
+    total, low, high = (part.sum(axis=1) + static for part in (energy, energy / spread, energy * spread))
     when = {"step": steps, "tick": steps * 16, "inferences": steps * 3}
     sink.append("/training", {**when, "updates": steps, "time_s": time_s, "energy_J": total,
                 "cost": 0.9 - 0.7 * progress + 0.05 * rng.normal(size=rows), "c_tilde": 0.01 * rng.normal(size=rows),
@@ -92,9 +92,9 @@ def write_all(sink: Sink, rows: int = 24, step_s: float = 1e-6) -> None:
                           "accuracy": 0.1 + 0.65 * progress, "cost": 0.9 - 0.7 * progress})  # fmt: skip
     shares = np.array([0.05, 0.02, 0.5, 0.1, 0.08, 0.25])
     sink.append("/ledger", {
-        "tick": steps * 16, "time_s": np.diff(time_s, prepend=0), "counts": counts, "energy_J": energy,
+        "tick": steps * 16, "time_s": time_s, "counts": counts, "energy_J": energy,
         "energy_low_J": energy / spread, "energy_high_J": energy * spread, "static_energy_J": static,
-        "phase_time_s": np.outer(np.diff(time_s, prepend=0), shares)})  # fmt: skip
+        "phase_time_s": np.outer(time_s, shares)})  # fmt: skip
     image = np.exp(-((np.arange(784).reshape(28, 28) % 28 - 14) ** 2) / 60.0).reshape(-1, 1)
     for layer, (n_in, n_out) in LAYERS.items():
         first = rng.normal(scale=0.1, size=(1, n_in, n_out)).astype("f4")

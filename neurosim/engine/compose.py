@@ -184,7 +184,7 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
         )  # fmt: skip
     if step.space == "none":
         return emit_step.backpropagate(plan) + emit_step.commit() + emit_step.LEARN_GRADIENT + _NO_PERTURB
-    return emit_nodes.training(scenario, plan, trainer, step, exact and free)
+    return emit_nodes.training(scenario, plan, trainer, step, exact)
 
 
 def _copied(*names: str) -> str:

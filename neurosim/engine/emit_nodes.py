@@ -22,7 +22,7 @@ def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Step
         _NO_DRAW,
         _sigma(plan, trainer),
         _apply(scenario),
-        _deposit(plan, exact, windowed),
+        _deposit(plan, exact, windowed, stuck=scenario.chip.synapse.stuck_fraction > 0.0),
         emit_step.commit() if windowed else "",
         _aim_delta(trainer) if isinstance(trainer, DeltaMGD) else _AIM_NODE,
         _broadcast(step),
@@ -52,7 +52,6 @@ def _sigma(plan: NetworkPlan, trainer: NodeSpace) -> str:
             patch = layer.weight_shape[0] * layer.weight_shape[1]
             norm = f"1.0 + {patch} * sum_squares({x}.reshape({layer.n_in})) / {layer.in_shape[0] * layer.in_shape[1]}"
         last = layer.index == plan.output.index
-        scale = "S.pf[PF_OUTPUT_SCALE]" if last else "1.0"
         if last or not trainer.mask_silent:
             alive = "True"
         elif layer.spiking:
@@ -62,7 +61,7 @@ def _sigma(plan: NetworkPlan, trainer: NodeSpace) -> str:
         lines += [
             f"# {layer.name}",
             f"S.norms[{layer.index}] = {norm}",
-            f"sigma = math.sqrt(S.norms[{layer.index}]) * {scale}",
+            f"sigma = math.sqrt(S.norms[{layer.index}]) * S.layer_scale[{layer.index}]",
             f"for j in range({layer.act}, {layer.act + layer.n}):",
             f"    S.sigma[j] = sigma if {alive} else 0.0",
         ]
@@ -96,7 +95,7 @@ def apply_probe(S, slot):
 """
 
 
-def _deposit(plan: NetworkPlan, exact: bool, windowed: bool) -> str:
+def _deposit(plan: NetworkPlan, exact: bool, windowed: bool, stuck: bool) -> str:
     """``deposit``: write (or integrate) ``w_ij += a_i rate_j`` with ``rate_j = estimate_j sigma_j / S_l``."""
     lines = ["slot = np.int64(0)"]
     if not exact and not windowed:
@@ -126,7 +125,9 @@ def _deposit(plan: NetworkPlan, exact: bool, windowed: bool) -> str:
             active = "S.ri[RI_ACTIVE_FIRST]" if layer.index == 0 and not _windowed_input(layer) else "count_active(x)"
             lines += [
                 f"x = {input_view(plan, layer)}",
-                f"rank1_add({w}, {b}, x, rate)",
+                f"rank1_add_free({w}, {b}, x, rate, {', '.join(weights(layer, 'free'))})"
+                if stuck
+                else f"rank1_add({w}, {b}, x, rate)",
                 f"active = {active} + 1",
                 "row_slots += active",
                 f"devices += active * {layer.n}",

@@ -67,6 +67,7 @@ def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: f
         "coefficient": np.zeros(2, np.float64),
         "slope": np.zeros(slots, np.float64),
         "size": np.ones(slots, np.float64),
+        "layer_scale": _layer_scales(plan, trainer),
         "norms": np.ones(len(plan.layers), np.float64),
         "live": np.ones(N, np.int64),
         "delta": np.zeros((classes, nodes), dtype),
@@ -98,6 +99,19 @@ def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: f
             s0, s1 = trainer.code.settings()  # type: ignore[attr-defined]
             code.fill(arrays["words"], scenario.seed, 0, s0, s1)
     return arrays
+
+
+def _layer_scales(plan: NetworkPlan, trainer: Trainer) -> np.ndarray:
+    scales = np.ones(len(plan.layers))
+    if isinstance(trainer, NodeSpace):
+        wanted = trainer.scales(len(plan.trainable))
+        if len(wanted) != len(plan.trainable):
+            raise InputError(
+                f"training.layer_scales: {len(wanted)} numbers for {len(plan.trainable)} layers with weights"
+            )
+        for layer, scale in zip(plan.trainable, wanted, strict=True):
+            scales[layer.index] = scale
+    return scales
 
 
 def _dataset(data: Dataset, dtype: np.dtype) -> Arrays:
@@ -262,7 +276,6 @@ def settings(scenario: Scenario, composition: Composition, data: Dataset, step_s
         "WRITE_STD": device.write_noise_std, "S0": s0, "S1": s1, "CELL_PAIR": pair,  # type: ignore[attr-defined]
         "NODE_RATE": delta.aligned_rate if delta else 1.0, "KAPPA": node.step_limit if node else 0.0,
         "PRIOR_RATE": delta.prior_rate if delta else 0.0, "MEMORY_RATE": delta.memory_rate if delta else 0.0,
-        "OUTPUT_SCALE": node.output_scale if node else 1.0,
         "ORTHOGONAL_RATE": delta.orthogonal_rate if delta else 1.0, "DELTA_NOISE": astrocyte.delta_noise_std,
         "PROBE_RMS": (node.probe_rms or 0.0) if node else 0.0,
         "ALIGNED_MEMORY_RATE": delta.aligned_memory_rate if delta else 0.0,

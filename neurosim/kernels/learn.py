@@ -32,6 +32,24 @@ def rank1_add(w: Floats, b: Floats, x: Floats, r: Floats) -> None:
 
 
 @kernel
+def rank1_add_free(
+    w: Floats, b: Floats, x: Floats, r: Floats, free_w: npt.NDArray[np.int64], free_b: npt.NDArray[np.int64]
+) -> None:
+    """`rank1_add` where ``free`` is 1; stuck devices (0) keep what they hold."""
+    n_out = r.shape[0]
+    for i in range(x.shape[0]):
+        xi = x[i]
+        if xi != 0.0:
+            start = i * n_out
+            for j in range(n_out):
+                if free_w[start + j] == 1:
+                    w[start + j] += xi * r[j]
+    for j in range(n_out):
+        if free_b[j] == 1:
+            b[j] += r[j]
+
+
+@kernel
 def optimise(
     gradient: Floats, first: Floats, second: Floats, rate: float, kind: int, beta1: float, beta2: float, change: Floats
 ) -> None:

@@ -82,7 +82,7 @@ class Account:
 
 
 def account_of(trace: Trace) -> Account | None:
-    """The account from the ledger's rows; None where there is no ledger."""
+    """The account from the ledger's last row; None where there is no ledger."""
     if not trace.has_table("/ledger"):
         return None
     ledger = trace.ledger
@@ -101,7 +101,7 @@ def account_of(trace: Trace) -> Account | None:
                 float(low[index]),
                 float(high[index]),
                 count=None if counts is None else int(counts[index]),
-                price_J=float(price["energy_J"]) if "energy_J" in price else None,
+                price_J=_finite(price.get("energy_J")),
                 kind=str(price.get("kind", "")),
                 source=str(price.get("source", "")),
             )
@@ -118,6 +118,11 @@ def chip_of(trace: Trace) -> Mapping[str, Any]:
         return tomllib.loads(trace.config.get("chip", ""))
     except tomllib.TOMLDecodeError:
         return {}
+
+
+def _finite(value: Any) -> float | None:
+    """A price, or None where an action has none."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _static(trace: Trace, energy_J: float) -> Line:

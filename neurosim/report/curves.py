@@ -19,6 +19,8 @@ AGAINST = {
 }
 _MOST_POINTS = 3000
 _MOST_WHISKERS = 60
+_WIDE_INTERVAL = 3.0
+"""An interval wider than this, from low to high, is shown on a logarithmic axis."""
 
 
 def plot_accuracy(trace: Trace, axes: Axes, against: str = "inferences") -> Axes:
@@ -26,7 +28,7 @@ def plot_accuracy(trace: Trace, axes: Axes, against: str = "inferences") -> Axes
     table = trace.eval
     x, y = table[against], table["accuracy"]
     _whiskers(axes, table, against, y)
-    axes.plot(x, y, color=style.BLUE, marker="o", markersize=3.5, label="test")
+    axes.plot(x, y, color=style.BLUE, marker=_marker(len(x)), markersize=3.5, label="test")
     _target(trace, axes, against)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=None))
     axes.set_ylabel("test accuracy (%)")
@@ -43,7 +45,7 @@ def plot_cost(trace: Trace, axes: Axes, against: str = "inferences") -> Axes:
     if trace.has_table("/eval") and {against, "cost"} <= {*trace.eval.columns}:
         x, y = trace.eval[against], trace.eval["cost"]
         _whiskers(axes, trace.eval, against, y)
-        axes.plot(x, y, color=style.BLUE, marker="o", markersize=3.5, label="test")
+        axes.plot(x, y, color=style.BLUE, marker=_marker(len(x)), markersize=3.5, label="test")
     axes.set_ylabel("cost (1)")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     return _against(axes, against)
@@ -84,6 +86,9 @@ def plot_agreement(trace: Trace, axes: Axes) -> Axes:
 
 def _against(axes: Axes, against: str) -> Axes:
     label, unit = AGAINST[against]
+    if axes.get_xscale() == "log":
+        style.log_axis(axes, label, unit)
+        return axes
     axes.set_xlim(left=0.0)
     if unit == "1":
         style.count_axis(axes, "x", label)
@@ -92,13 +97,21 @@ def _against(axes: Axes, against: str) -> Axes:
     return axes
 
 
+def _marker(points: int) -> str:
+    """Points are marked where there are few."""
+    return "o" if points <= _MOST_WHISKERS else ""
+
+
 def _whiskers(axes: Axes, table: TableView, against: str, y: np.ndarray) -> None:
     """The interval of the energy, where prices are assumed."""
     low, high = "energy_low_J", "energy_high_J"
     if against != "energy_J" or not {low, high} <= {*table.columns}:
         return
     rows = style.thinned(len(table), _MOST_WHISKERS)
-    axes.hlines(y[rows], table[low][rows], table[high][rows], color=style.SKY, linewidth=2.2, alpha=0.6,
+    least, most = table[low], table[high]
+    if len(table) and least[-1] > 0.0 and most[-1] / least[-1] > _WIDE_INTERVAL:
+        axes.set_xscale("log", nonpositive="mask")
+    axes.hlines(y[rows], least[rows], most[rows], color=style.SKY, linewidth=2.2, alpha=0.6,
                 label="interval (assumed prices)", zorder=1.8)  # fmt: skip
 
 

@@ -97,9 +97,9 @@ def _learning(trace: Trace) -> Figure:
         for row in (0, 1):
             if column > 0:
                 axes[row][column].set_ylabel("")
-        low, high = axes[1][column].get_xlim()
-        axes[0][column].set_xlim(min(0.0, low), max(high, axes[0][column].get_xlim()[1]))
-        axes[1][column].set_xlim(axes[0][column].get_xlim())
+        limits = np.array([axes[row][column].get_xlim() for row in (0, 1)])
+        for row in (0, 1):
+            axes[row][column].set_xlim(limits.min(), limits.max())
     _shared_legend(figure, axes[0][-1], axes[1][-1])
     return figure
 

@@ -23,15 +23,9 @@ FIELDS = 8
 def plot_raster(trace: Trace, axes: Axes, layer: str) -> Axes:
     """Spikes of a layer in the last recorded samples; a line stands where a new sample begins."""
     table = trace.spikes[layer]
-    start = max(0, len(table) - _MOST_SPIKES)
-    tick, neuron = table.read("tick", start), table.read("neuron", start)
-    if "sample" in table and len(tick):
-        sample = table.read("sample", start)
-        begins = np.flatnonzero(np.diff(sample, prepend=sample[0] - 1))[-_MOST_SAMPLES:]
-        first = begins[0] if start == 0 or len(begins) == 1 else begins[max(0, len(begins) - _MOST_SAMPLES)]
-        tick, neuron, begins = tick[first:], neuron[first:], begins - first
-        for place in begins[1:]:
-            axes.axvline(float(tick[place - 1] + tick[place]) / 2, color=style.ORANGE, linewidth=1.0, zorder=0.5)
+    tick, neuron, begins = _last_samples(table)
+    for place in begins:
+        axes.axvline(place, color=style.ORANGE, linewidth=1.0, zorder=0.5)
     size = float(np.clip(900.0 / max(1, _height(table, neuron)), 4.0, 60.0))
     axes.scatter(tick, neuron, s=size, marker="|", color=style.BLACK, linewidths=1.0)
     axes.set_ylim(-1.0, _height(table, neuron))
@@ -43,6 +37,25 @@ def plot_raster(trace: Trace, axes: Axes, layer: str) -> Axes:
     axes.set_title(style.plain(layer))
     axes.grid(visible=False)
     return axes
+
+
+def _last_samples(table: TableView) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Ticks and neurons of the last spikes, and the times at which a new sample begins among them."""
+    start = max(0, len(table) - _MOST_SPIKES)
+    tick, neuron = table.read("tick", start), table.read("neuron", start)
+    if "sample" not in table or not len(tick):
+        return tick, neuron, []
+    sample = table.read("sample", start)
+    begins = np.flatnonzero(np.diff(sample, prepend=sample[0] - 1))[-_MOST_SAMPLES:]
+    tick, neuron, begins = tick[begins[0] :], neuron[begins[0] :], begins - begins[0]
+    window = table.attributes.get("window")
+    if isinstance(window, int) and window > 0:  # samples follow each other in windows of this many ticks
+        return (
+            tick,
+            neuron,
+            [float(place) - 0.5 for place in range(window, int(tick[-1]) + 1, window) if place > tick[0]],
+        )
+    return tick, neuron, [float(tick[place - 1] + tick[place]) / 2 for place in begins[1:]]
 
 
 def plot_weight_histogram(trace: Trace, axes: Axes, layer: str) -> Axes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from neurosim.units import PREFIXES
 
@@ -68,8 +68,16 @@ def si_axis(axes: Axes, label: str, unit: str, largest: float) -> None:
     """An x axis in the unit, with the prefix that suits its largest value: ticks are short, the label says the unit."""
     factor, name = _scale(largest, unit)
     axes.xaxis.set_major_locator(_RoundTicks(factor))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / factor:.4g}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / factor:.6g}")
     axes.set_xlabel(f"{label} ({name})")
+
+
+def log_axis(axes: Axes, label: str, unit: str) -> None:
+    """A logarithmic x axis whose ticks carry the unit."""
+    axes.xaxis.set_major_locator(LogLocator(numticks=5))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(unit=unit))
+    axes.set_xlabel(f"{label} ({unit}, logarithmic)")
 
 
 class _RoundTicks(MaxNLocator):
@@ -94,9 +102,11 @@ def _scale(largest: float, unit: str) -> tuple[float, str]:
 
 
 def percent(value: float) -> str:
-    """A share as text: ``12 %``, ``0.03 %``."""
+    """A share as text: ``12 %``, ``0.03 %``, ``< 0.01 %``."""
     if value == 0.0:
         return "0 %"
+    if 0.0 < value < 1e-4:
+        return "< 0.01 %"
     return f"{100.0 * value:.2g} %" if value < 0.1 else f"{100.0 * value:.3g} %"
 
 

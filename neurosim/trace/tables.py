@@ -113,7 +113,7 @@ class TableView:
 
 
 class LedgerView(TableView):
-    """The ledger: one row per recorded block; rows add up to the run's totals."""
+    """The ledger: each row holds the sums from the start of the run."""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -142,8 +142,10 @@ class LedgerView(TableView):
             }
 
     def total(self, column: str) -> np.ndarray:
-        """The sum of a column over all rows."""
-        return np.asarray(self[column].sum(axis=0))
+        """A column's sum over the run, which is its last row; zeros where nothing was recorded."""
+        if len(self) == 0:
+            return np.zeros(self.shape(column))
+        return np.asarray(self.read(column, -1)[0])
 
     def _names(self, name: str) -> tuple[str, ...]:
         with guard.reading(self._path, f"{self.name}/{name}"):

@@ -31,7 +31,14 @@ class NodeSpace(Trainer):
         default=None, gt=0.0, description="instead of norm_mag: rms of the injected currents over all neurons"
     )
     step_limit: float = Field(default=0.0, ge=0.0, description="kappa; 0: no limit")
-    output_scale: float = Field(default=1.0, gt=0.0, description="v: probe amplitude at the last layer over the others'")
+    output_scale: float = Field(default=1.0, gt=0.0, description="v of the last layer; the others have 1")
+    layer_scales: tuple[float, ...] | None = Field(default=None, description="v of every layer with weights, instead")
+
+    def scales(self, layers: int) -> tuple[float, ...]:
+        """v of each layer with weights: the amplitude of its probes, and of its steps, over the first layer's."""
+        if self.layer_scales is None:
+            return (*(1.0 for _ in range(layers - 1)), self.output_scale)
+        return self.layer_scales
 
 
 @register("trainer", "node")

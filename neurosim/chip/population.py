@@ -1,0 +1,304 @@
+"""The description of a network that is driven by hand: populations, connections, and where neurons are to stand.
+
+Nothing here knows of a chip. ``engine.simulation`` builds the machine from it, and copies what it needs, so that one
+description serves many simulations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from neurosim import models, registry
+from neurosim.errors import InputError
+from neurosim.models.neurons.base import SpikingParameters
+from neurosim.spec.load import explain
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one model with the same parameters; ``bias`` is a constant current per tick, one number each."""
+
+    name: str
+    size: int
+    parameters: SpikingParameters
+    bias: Floats
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        return f"Population({self.name!r}, {self.size}, model={self.parameters.model!r})"
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """Synapses from one population to another: synapse k leads from neuron ``pre[k]`` to neuron ``post[k]``."""
+
+    source: Population
+    target: Population
+    pre: Integers
+    post: Integers
+    weights: Floats
+    """One number for each synapse, in the order of ``pre`` and ``post``."""
+    shape: tuple[int, ...]
+    """The shape in which weights are given and handed back: ``(pre, post)`` of a matrix, or the length of the lists."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.source.name} -> {self.target.name}"
+
+    def __len__(self) -> int:
+        return self.pre.size
+
+    def __repr__(self) -> str:
+        return f"Connection({self.name!r}, {len(self)} synapses)"
+
+    def read_weights(self, weights: object) -> Floats:
+        """``weights`` (one for all, or of ``shape``) as one finite number for each synapse; raises InputError."""
+        values, problems = read_numbers(weights, f"weights of {self.name}")
+        if values is not None and values.shape not in ((), self.shape):
+            problems.append(f"weights of {self.name}: have the shape {values.shape}, needed is {self.shape}")
+        if values is None or problems:
+            raise InputError(problems)
+        return np.broadcast_to(values, self.shape).reshape(-1)
+
+
+class Network:
+    """Populations of spiking neurons, connections between them, and the cores that they are placed on by hand.
+
+    Every call checks what it is given and raises InputError listing all that is wrong with it. Populations are named
+    by their object or by their name.
+    """
+
+    def __init__(self) -> None:
+        models.load_builtin()
+        self._populations: dict[str, Population] = {}
+        self._connections: dict[tuple[str, str], Connection] = {}
+        self._cores: dict[str, Integers] = {}
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """All populations, in the order in which they were added."""
+        return tuple(self._populations.values())
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """All connections, in the order in which they were made."""
+        return tuple(self._connections.values())
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all populations."""
+        return sum(population.size for population in self.populations)
+
+    @property
+    def synapses(self) -> int:
+        """Synapses of all connections."""
+        return sum(len(connection) for connection in self.connections)
+
+    def placement(self, population: Population | str) -> Integers | None:
+        """The core of each neuron where ``place`` has given one; None: the mapper is free to choose."""
+        return self._cores.get(self.population(population).name)
+
+    def add_population(
+        self, name: str, size: int, *, model: str = "if", bias: float | npt.ArrayLike = 0.0, **parameters: Any
+    ) -> Population:
+        """Add ``size`` neurons of a spiking ``model``.
+
+        ``bias``: a constant current per tick, one number for all or one each. Other keywords are the model's own
+        parameters (``threshold``, ``reset``, ``refractory_ticks``, ``v_min``, ``tau_mem_s``, ...; docs/models.md).
+        """
+        problems = self._name_problems(name)
+        count = _whole(size)
+        if count is None or count < 1:
+            problems.append(f"size = {size!r}: must be a whole number of at least 1")
+            count = None
+        currents, bad = read_numbers(bias, "bias")
+        problems += bad
+        if currents is not None and count is not None and currents.shape not in ((), (count,)):
+            problems.append(f"bias: has the shape {currents.shape}, needed is one number or ({count},)")
+        read = _parameters(model, parameters)
+        if isinstance(read, list):
+            problems += read
+        if problems or count is None or currents is None or isinstance(read, list):
+            raise InputError(problems, f"population {name!r}")
+        population = Population(name, count, read, np.broadcast_to(currents, (count,)).copy())
+        self._populations[name] = population
+        return population
+
+    def _name_problems(self, name: object) -> list[str]:
+        if not isinstance(name, str) or not name.strip() or "/" in name:
+            return [f"name = {name!r}: must be a text without '/' that is not empty"]
+        return [f"name = {name!r}: there is such a population already"] if name in self._populations else []
+
+    def connect(
+        self,
+        source: Population | str,
+        target: Population | str,
+        *,
+        weights: float | npt.ArrayLike,
+        pre: npt.ArrayLike | None = None,
+        post: npt.ArrayLike | None = None,
+    ) -> Connection:
+        """Connect two populations; a spike of tick t reaches its synapses in tick t + 1.
+
+        Sparse: ``pre`` and ``post`` name the two neurons of each synapse, ``weights`` is one number each or one for
+        all. Dense: ``weights[pre, post]`` alone; every entry is a synapse, zeros too. A population may connect to
+        itself, and two populations at most once in each direction.
+        """
+        problems: list[str] = []
+        ends = [self._known(end, problems) for end in (source, target)]
+        source_, target_ = ends
+        if source_ is None or target_ is None:
+            raise InputError(problems, "connect")
+        where = f"connection {source_.name} -> {target_.name}"
+        if (source_.name, target_.name) in self._connections:
+            problems.append("is there already; join the lists, or change its weights with Simulation.set_weights")
+        if pre is None and post is None:
+            shape: tuple[int, ...] = (source_.size, target_.size)
+            before, after = np.divmod(np.arange(source_.size * target_.size, dtype=np.int64), target_.size)
+        else:
+            before, after = _pairs(pre, post, source_, target_, problems)
+            shape = (before.size,)
+        values, bad = read_numbers(weights, "weights")
+        problems += bad
+        dense = pre is None and post is None
+        if values is not None and values.shape != shape and (values.ndim > 0 or dense):
+            needed = f"[pre, post] = {shape}, or pre and post" if dense else f"one number or {shape}"
+            problems.append(f"weights: have the shape {values.shape}, needed is {needed}")
+        if problems or values is None:
+            raise InputError(problems, where)
+        held = np.broadcast_to(values, shape).reshape(-1).copy()
+        connection = Connection(source_, target_, before, after, held, shape)
+        self._connections[source_.name, target_.name] = connection
+        return connection
+
+    def place(self, population: Population | str, core: int | npt.ArrayLike) -> None:
+        """Put a population on a core, or each of its neurons on its own (``core`` one number per neuron).
+
+        Cores count from 0; whether the chip has them is checked when a simulation is built. A later call replaces an
+        earlier one.
+        """
+        here = self.population(population)
+        cores, problems = _indices(core, "core")
+        if cores is not None and cores.shape not in ((), (here.size,)):
+            problems.append(f"core: has the shape {cores.shape}, needed is one number or ({here.size},)")
+        if cores is not None and cores.size and cores.min() < 0:
+            problems.append(f"core: {int(cores.min())} is negative; cores count from 0")
+        if problems or cores is None:
+            raise InputError(problems, f"place {here.name!r}")
+        self._cores[here.name] = np.broadcast_to(cores, (here.size,)).copy()
+
+    def population(self, which: Population | str) -> Population:
+        """The population of that name; raises InputError with a near miss."""
+        problems: list[str] = []
+        found = self._known(which, problems)
+        if found is None:
+            raise InputError(problems)
+        return found
+
+    def connection(self, source: Population | str, target: Population | str) -> Connection:
+        """The connection between two populations; raises InputError with the known ones."""
+        key = (self.population(source).name, self.population(target).name)
+        if key not in self._connections:
+            known = ", ".join(connection.name for connection in self.connections) or "none"
+            raise InputError(f"no connection {key[0]} -> {key[1]} (known: {known})")
+        return self._connections[key]
+
+    def _known(self, which: Population | str, problems: list[str]) -> Population | None:
+        name = which.name if isinstance(which, Population) else which
+        found = self._populations.get(name) if isinstance(name, str) else None
+        if found is None:
+            problems.append(registry.unknown(name, list(self._populations), "population"))
+        elif isinstance(which, Population) and found is not which:
+            problems.append(f"population {name!r} belongs to another network")
+            return None
+        return found
+
+
+def _parameters(model: object, given: dict[str, Any]) -> SpikingParameters | list[str]:
+    """The validated parameters of a spiking model, or what is wrong with them."""
+    try:
+        schema = registry.find("spiking", str(model)).schema
+    except InputError as error:
+        return error.problems
+    if not issubclass(schema, SpikingParameters):
+        return [f"model {model!r}: its schema must derive from neurosim.models.neurons.base.SpikingParameters"]
+    try:
+        return schema.model_validate({"model": model, **given})
+    except ValidationError as error:
+        return explain(error, schema)
+
+
+def _pairs(
+    pre: npt.ArrayLike | None, post: npt.ArrayLike | None, source: Population, target: Population, problems: list[str]
+) -> tuple[Integers, Integers]:
+    """The two neurons of each synapse; what is wrong is added to ``problems``."""
+    lists: list[Integers] = []
+    for name, given, population in (("pre", pre, source), ("post", post, target)):
+        if given is None:
+            problems.append(f"{name}: missing; give both pre and post, or neither and a weight matrix")
+            continue
+        indices, bad = _indices(given, name)
+        if indices is not None and indices.ndim != 1:
+            bad.append(f"{name}: must be a list, but has the shape {indices.shape}")
+        elif indices is not None:
+            outside = np.flatnonzero((indices < 0) | (indices >= population.size))
+            if outside.size:
+                bad.append(
+                    f"{name}: {outside.size} of {indices.size} out of range, first {name}[{outside[0]}] = "
+                    f"{indices[outside[0]]}; {population.name!r} has neurons 0 to {population.size - 1}"
+                )
+            lists.append(indices)
+        problems += bad
+    if len(lists) == 2 and lists[0].size != lists[1].size:
+        problems.append(f"pre and post: {lists[0].size} and {lists[1].size} entries, but each synapse has both")
+    return (lists[0], lists[1]) if len(lists) == 2 else (np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def read_numbers(given: object, what: str) -> tuple[Floats | None, list[str]]:
+    """``given`` as finite float64 numbers of whatever shape, and what is wrong with it."""
+    try:
+        values = np.asarray(given)
+        if values.dtype.kind not in "iuf":
+            raise ValueError
+        values = values.astype(np.float64)
+    except (TypeError, ValueError):
+        return None, [f"{what}: must be numbers, but are {_brief(given)}"]
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        at = ", ".join(str(int(k)) for k in np.unravel_index(wrong[0], values.shape))
+        first = values.reshape(-1)[wrong[0]]
+        return values, [f"{what}: {wrong.size} of {values.size} not finite" + (f", first [{at}] = {first}" if at else f" ({first})")]
+    return values, []
+
+
+def _indices(given: object, what: str) -> tuple[Integers | None, list[str]]:
+    """``given`` as whole numbers of whatever shape, and what is wrong with it."""
+    try:
+        values = np.asarray(given)
+        if values.size == 0:
+            return values.astype(np.int64), []
+        if values.dtype.kind not in "iu":
+            raise ValueError
+        return values.astype(np.int64), []
+    except (TypeError, ValueError):
+        return None, [f"{what}: must be whole numbers, but are {_brief(given)}"]
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else None
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,328 @@
+"""The command line: what each command takes, and how errors become messages and exit codes.
+
+Everything heavy is imported inside the commands, so that asking for help needs neither numpy nor numba. The work
+itself is done in the ``cli_*`` modules beside this one.
+
+Exit codes: 0 done; 1 the run failed; 2 the input is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from neurosim._version import __version__
+from neurosim.errors import NeurosimError
+
+app = typer.Typer(
+    name="neurosim",
+    help="A simulator of neuromorphic chips that learn on the chip.",
+    epilog="Start here: neurosim run quickstart. Exit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _group(name: str, about: str) -> typer.Typer:
+    group = typer.Typer(name=name, help=about, no_args_is_help=True, rich_markup_mode="rich")
+    app.add_typer(group)
+    return group
+
+
+chips = _group("chip", "List, show, check and compare chips.")
+scenarios = _group("scenario", "List, show and check scenarios.")
+devices = _group("device", "List and show the models of weight devices.")
+models = _group("model", "List and show all models: neurons, devices, codes, costs, trainers.")
+
+
+class Mode(StrEnum):
+    """How the clock runs; both give the same bits."""
+
+    BURST = "burst"
+    EVENT = "event"
+
+
+class Format(StrEnum):
+    """What a trace is exported to."""
+
+    CSV = "csv"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
+Trace = Annotated[Path, typer.Argument(metavar="FILE.h5", help="A trace.", show_default=False)]
+Scenario = Annotated[str, typer.Argument(help="A shipped scenario, or the path of a file.", show_default=False)]
+Chip = Annotated[str, typer.Argument(help="A shipped chip, or the path of a file.", show_default=False)]
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The entry point; ends with SystemExit."""
+    sys.exit(_call(arguments))
+
+
+def _call(arguments: list[str] | None) -> int:
+    """Run one command; every error that a user can cause becomes a message on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without µ or τ gets a question mark, not a traceback
+    try:
+        try:
+            app(args=arguments, prog_name="neurosim")
+        except SystemExit as end:
+            sys.stdout.flush()
+            return _code(end)
+        except NeurosimError as error:
+            return _failed(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            return _failed("interrupted", 130)
+        except MemoryError:
+            return _failed("not enough memory", 1)
+        return 0
+    except BrokenPipeError:  # the reader of our output has gone: nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _failed(f"{error.filename or 'the system says'}: {error.strerror or error}", 1)
+
+
+def _code(end: SystemExit) -> int:
+    if end.code is None:
+        return 0
+    return end.code if isinstance(end.code, int) else 1
+
+
+def _failed(message: str, code: int) -> int:
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(message, err=True)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"neurosim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    scenario: Annotated[
+        str | None, typer.Argument(help="A shipped scenario, or the path of a file.", show_default=False)
+    ] = None,
+    chip: Annotated[str | None, typer.Option(help="Another chip: a shipped one, or the path of a file.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting; may be given many times."),
+    ] = None,
+    ideal: Annotated[bool, typer.Option("--ideal", help="Switch off every imperfection of the chip.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random but the chip's mismatch.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="The trace; default: the scenario's name.")
+    ] = None,
+    force: Force = False,
+    mode: Annotated[Mode, typer.Option(help="How the clock runs; both give the same bits.")] = Mode.BURST,
+    host_loop: Annotated[
+        bool, typer.Option("--host-loop", help="Perturb and write through the host link where the chip cannot.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; run nothing.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN.h5", help="Go on with an interrupted run; takes no SCENARIO.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
+) -> None:
+    """Train a network on a virtual chip; the result goes to stdout, everything that happened to one HDF5 file."""
+    from neurosim import cli_run
+
+    wanted = cli_run.Request(
+        scenario=scenario, chip=chip, settings=tuple(settings or ()), ideal=ideal, seed=seed, output=output,
+        force=force, mode=mode.value, host_loop=host_loop, dry_run=dry_run, resume=resume, as_json=as_json, quiet=quiet,
+    )  # fmt: skip
+    raise typer.Exit(cli_run.run(wanted))
+
+
+@app.command()
+def report(
+    file: Trace,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="REPORT.html", help="The page; default: beside the trace.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a trace's report: one HTML page that needs nothing else, and its figures as PNG."""
+    from neurosim import cli_traces
+
+    cli_traces.report(file, output, force)
+
+
+@app.command()
+def compare(
+    files: Annotated[list[Path], typer.Argument(metavar="A.h5 B.h5 ...", help="Two or more traces.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Put the results of several runs side by side."""
+    from neurosim import cli_traces
+
+    cli_traces.compare(files, as_json)
+
+
+@app.command()
+def recost(
+    file: Trace,
+    chip: Annotated[str, typer.Option(help="The chip whose prices to use.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Price the counts of a finished run with another chip's table; the time stays the recorded one."""
+    from neurosim import cli_traces
+
+    cli_traces.recost(file, chip, as_json)
+
+
+@app.command()
+def export(
+    file: Trace,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to.", show_default=False)],
+    to: Annotated[Format, typer.Option(help="The format.")] = Format.CSV,
+    force: Force = False,
+) -> None:
+    """Write a trace's tables for other programs, one file each, with units in the headers."""
+    from neurosim import cli_traces
+
+    cli_traces.export(file, to.value, output, force)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this installation: versions, kernel compiler, cache, traces, data."""
+    from neurosim import cli_doctor
+
+    raise typer.Exit(cli_doctor.doctor(as_json))
+
+
+@chips.command("list")
+def chip_list(as_json: Json = False) -> None:
+    """All chips that a bare name finds."""
+    from neurosim import cli_files
+
+    cli_files.listing("chip", as_json)
+
+
+@chips.command("show")
+def chip_show(
+    chip: Chip,
+    toml: Annotated[bool, typer.Option("--toml", help="Print the file itself, to copy and change.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Everything about a chip: what it can do, and every cost with unit, interval, kind and source."""
+    from neurosim import cli_chips, cli_files
+
+    if toml:
+        cli_files.text("chip", chip)
+    else:
+        cli_chips.show(chip, as_json)
+
+
+@chips.command("validate")
+def chip_validate(
+    names: Annotated[list[str], typer.Argument(metavar="CHIP...", help="Names or paths.", show_default=False)],
+) -> None:
+    """Check chip files and their price tables; lists every problem at once."""
+    from neurosim import cli_chips
+
+    cli_chips.validate(names)
+
+
+@chips.command("diff")
+def chip_diff(first: Chip, second: Chip, as_json: Json = False) -> None:
+    """Where two chips differ, defaults included."""
+    from neurosim import cli_chips
+
+    cli_chips.diff(first, second, as_json)
+
+
+@scenarios.command("list")
+def scenario_list(as_json: Json = False) -> None:
+    """All scenarios that a bare name finds."""
+    from neurosim import cli_files
+
+    cli_files.listing("scenario", as_json)
+
+
+@scenarios.command("show")
+def scenario_show(
+    scenario: Scenario,
+    resolved: Annotated[bool, typer.Option("--resolved", help="With its chip and all defaults.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Resolved, as one JSON object.")] = False,
+) -> None:
+    """A scenario as TOML: the file itself, to copy and change, or all that it comes to."""
+    from neurosim import cli_files
+
+    if resolved or as_json:
+        cli_files.resolved(scenario, as_json)
+    else:
+        cli_files.text("scenario", scenario)
+
+
+@scenarios.command("validate")
+def scenario_validate(
+    names: Annotated[list[str], typer.Argument(metavar="SCENARIO...", help="Names or paths.", show_default=False)],
+) -> None:
+    """Check scenario files down to the network's place on the chip, as a run would; runs nothing."""
+    from neurosim import cli_plan
+
+    cli_plan.validate(names)
+
+
+@devices.command("list")
+def device_list(as_json: Json = False) -> None:
+    """All models of weight devices."""
+    from neurosim import cli_models
+
+    cli_models.listing(as_json, kind="device")
+
+
+@devices.command("show")
+def device_show(
+    device: Annotated[str, typer.Argument(help="Name of the model.", show_default=False)], as_json: Json = False
+) -> None:
+    """A device's equation and parameters."""
+    from neurosim import cli_models
+
+    cli_models.show(device, "device", as_json)
+
+
+@models.command("list")
+def model_list(as_json: Json = False) -> None:
+    """All registered models by kind, those of other packages included."""
+    from neurosim import cli_models
+
+    cli_models.listing(as_json)
+
+
+@models.command("show")
+def model_show(
+    model: Annotated[str, typer.Argument(help="Name of the model.", show_default=False)],
+    kind: Annotated[str | None, typer.Option(help="Its kind, where two kinds share the name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """A model's equation and parameters."""
+    from neurosim import cli_models
+
+    cli_models.show(model, kind, as_json)

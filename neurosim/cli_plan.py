@@ -1,0 +1,195 @@
+"""What a run would be: ``neurosim run --dry-run`` and ``neurosim scenario validate`` build the machine and stop there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neurosim import api
+from neurosim.cli_out import count, plain, put, quantity, size, table
+from neurosim.engine import link, tables
+from neurosim.engine.machine import Machine
+from neurosim.engine.schedule import Schedule
+from neurosim.engine.sink import NullSink, Table
+from neurosim.errors import InputError
+from neurosim.trace import layout
+from neurosim.training.base import Trainer
+from neurosim.training.delta import DeltaMGD
+
+FILE_OVERHEAD_B = 100_000
+"""Of a trace: names, units, prices with their sources, the chip's and the scenario's text."""
+
+
+def validate(names: Sequence[str]) -> None:
+    """Build the machine of every scenario; raises InputError with the problems of all."""
+    problems: list[str] = []
+    for name in names:
+        try:
+            _, scenario = api.load_scenario(name)
+            machine = api.build(scenario, quiet=False)
+        except InputError as error:
+            problems += [f"{error.where or name}: {problem}" for problem in error.problems]
+            continue
+        used = f"{machine.placement.cores_used} of {scenario.chip.geometry.cores} cores of {scenario.chip.name}"
+        plain(f"{name}: valid; {count(machine.plan.parameters)} parameters on {used}")
+    if problems:
+        raise InputError(problems)
+
+
+def plan(name: str, machine: Machine) -> dict[str, Any]:
+    """Everything that is known before the first step. Nothing is compiled or written."""
+    scenario, step, schedule = machine.scenario, machine.composition.step, Schedule.of(machine.scenario)
+    trainer = scenario.training
+    assert isinstance(trainer, Trainer)
+    idle, loading = (machine.meter.step_s(step.slots, loads) for loads in (False, True))
+    step_s = idle + (loading - idle) / trainer.tau_x
+    geometry = scenario.chip.geometry
+    return {
+        "scenario": name,
+        "chip": scenario.chip.name,
+        "hypothetical": scenario.chip.hypothetical,
+        "seed": scenario.seed,
+        "network": _network(machine),
+        "data": {
+            "name": machine.data.name, "n_train": machine.data.n_train, "n_test": machine.data.n_test,
+            "shape": list(machine.data.shape), "source": machine.data.source,
+        },
+        "placement": {
+            "cores_used": machine.placement.cores_used, "cores": geometry.cores, "tiles": len(machine.placement.tiles),
+            "neurons": machine.plan.neurons, "neurons_there": geometry.cores * geometry.neurons_per_core,
+            "synapses": sum(layer.parameters * layer.copies for layer in machine.plan.trainable),
+            "synapses_there": geometry.cores * geometry.synapses,
+        },
+        "training": {
+            "settings": trainer.model_dump(mode="json", exclude_none=True), "space": step.space,
+            "mechanism": machine.mechanism, "difference": step.difference, "inferences_per_step": len(step.slots),
+            "ticks_per_inference": machine.composition.window,
+        },
+        "schedule": {
+            "steps": schedule.steps, "inferences": schedule.steps * len(step.slots), "record_every": schedule.record,
+            "evaluate_every": schedule.evaluate, "weights_every": schedule.weights, "refresh_every": schedule.refresh,
+        },
+        "chip_time": {
+            "step_s": step_s, "run_s": step_s * schedule.steps,
+            "bare_run_s": schedule.steps * scenario.chip.timing.perturbation_period_s,
+        },
+        "memory_B": _memory(machine),
+        "trace_B": trace_size(machine, schedule),
+        "needs_compiling": machine.needs_compiling,
+    }  # fmt: skip
+
+
+def _network(machine: Machine) -> dict[str, Any]:
+    layers = [
+        {
+            "name": layer.name, "type": layer.type, "shape": list(layer.shape), "mapping": layer.mapping,
+            "neuron": layer.neuron.model if layer.neuron else None, "parameters": layer.parameters,
+        }
+        for layer in machine.plan.layers
+    ]  # fmt: skip
+    return {
+        "inputs": machine.plan.n_in, "layers": layers, "neurons": machine.plan.neurons,
+        "parameters": machine.plan.parameters, "spiking": machine.plan.spiking,
+        "dtype": machine.scenario.network.dtype,
+    }  # fmt: skip
+
+
+def _memory(machine: Machine) -> int:
+    """Bytes of the machine's arrays, the data among them."""
+    arenas = sum(arena.nbytes for arena in machine.arenas.values())
+    return arenas + sum(machine.arrays[name].nbytes for name in link.DATA if name in machine.arrays)
+
+
+class _Declared(NullSink):
+    """Remembers the tables that a run declares."""
+
+    def __init__(self) -> None:
+        self.tables: list[Table] = []
+
+    def declare(self, table: Table) -> None:
+        """Keep the table's description."""
+        self.tables.append(table)
+
+
+def trace_size(machine: Machine, schedule: Schedule) -> int:
+    """Bytes of the trace at the end of the run, about; spikes, which nobody can foretell, are left out."""
+    sink = _Declared()
+    agrees = machine.scenario.probes.gradient_agreement and isinstance(machine.trainer, DeltaMGD)
+    tables.declare(machine, sink, agrees)
+    # A complete run and one that is checkpointed hold both slots.
+    total = FILE_OVERHEAD_B + 2 * sum(arena.nbytes for arena in machine.arenas.values())
+    for declared in sink.tables:
+        rows = _rows(declared.path, schedule)
+        for column in declared.columns:
+            row = np.dtype(column.dtype).itemsize * int(np.prod(column.shape, dtype=np.int64))
+            chunk = layout.chunk_rows(declared.path, row)
+            total += -(-rows // chunk) * chunk * row
+    return total
+
+
+def _rows(path: str, schedule: Schedule) -> int:
+    """Rows that a table will have."""
+    if path.startswith("/weights/"):
+        return 2 + (schedule.steps // schedule.weights if schedule.weights else 0)
+    if path in ("/training", "/ledger"):
+        return -(-schedule.steps // schedule.record)
+    return 1 + -(-schedule.steps // schedule.evaluate)
+
+
+def show(plan: dict[str, Any]) -> None:
+    """The plan for people."""
+    kind = " (HYPOTHETICAL)" if plan["hypothetical"] else ""
+    network, time_, training, place = plan["network"], plan["chip_time"], plan["training"], plan["placement"]
+    data, schedule, settings = plan["data"], plan["schedule"], plan["training"]["settings"]
+    put(table(("", ""), [], title=f"{plan['scenario']} on {plan['chip']}{kind}, seed {plan['seed']}: a dry run"))
+    put(table(
+        ("layer", "type", "neurons", "shape", "neuron", "parameters"),
+        [
+            (layer["name"], _type(layer), count(np.prod(layer["shape"]).item()), _times(layer["shape"]),
+             layer["neuron"] or "", count(layer["parameters"]) if layer["parameters"] else "")
+            for layer in network["layers"]
+        ],
+        right=(2, 5),
+    ))  # fmt: skip
+    mechanism = f" by {training['mechanism']}" if training["mechanism"] else ""
+    probe = "no perturbation" if training["space"] == "none" else f"probes in {training['space']} space{mechanism}"
+    ticks = training["ticks_per_inference"]
+    rows = [
+        ("network", f"{count(network['inputs'])} inputs, {count(network['neurons'])} neurons, "
+                    f"{count(network['parameters'])} parameters, {network['dtype']}"),
+        ("data", f"{data['name']}: {count(data['n_train'])} training, {count(data['n_test'])} test samples of "
+                 f"{_times(data['shape'])} ({data['source']})"),
+        ("placement", f"{count(place['cores_used'])} of {count(place['cores'])} cores; "
+                      f"{count(place['neurons'])} of {count(place['neurons_there'])} neurons, "
+                      f"{count(place['synapses'])} of {count(place['synapses_there'])} synapses"),
+        ("training", ", ".join(f"{key} {_value(value)}" for key, value in settings.items())),
+        ("mechanism", f"{probe}, difference {training['difference']}"),
+        ("a step", f"{training['inferences_per_step']} inferences of {ticks} tick{'s' if ticks > 1 else ''}, "
+                   f"{quantity(time_['step_s'], 's')} without weight writes"),
+        ("the run", f"{count(schedule['steps'])} steps, {count(schedule['inferences'])} inferences, "
+                    f"{quantity(time_['run_s'], 's')} without weight writes"),
+        ("  bare figure", f"{quantity(time_['bare_run_s'], 's')} (steps x perturbation period)"),
+        ("recorded", f"every {count(schedule['record_every'])} steps; accuracy every "
+                     f"{count(schedule['evaluate_every'])} steps"),
+        ("memory", f"{size(plan['memory_B'])} of arrays"),
+        ("trace", f"about {size(plan['trace_B'])}, spikes not counted"),
+        ("kernel", "will be compiled first, about 20 s" if plan["needs_compiling"] else "compiled already"),
+    ]  # fmt: skip
+    put(table(("", ""), rows))
+
+
+def _type(layer: dict[str, Any]) -> str:
+    return f"{layer['type']} {layer['mapping']}" if layer["type"] == "conv2d" else str(layer["type"])
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(str(length) for length in shape)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        rest = {key: item for key, item in value.items() if key != "model"}
+        return str(value.get("model", "")) + (f" {rest}" if rest else "")
+    return f"{value:g}" if isinstance(value, float) else str(value)

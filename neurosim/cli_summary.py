@@ -1,0 +1,174 @@
+"""A run's result as a small table, and several side by side."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from rich.table import Table
+
+from neurosim.cli_out import accuracy, count, interval, is_number, percent, quantity, table
+
+TOP_ACTIONS = 5
+TOP_PHASES = 3
+STATIC = "static power"
+
+Summary = Mapping[str, Any]
+
+
+def table_of(summary: Summary, *, status: str = "complete", target: float | None = None) -> Table:
+    """The result of one run, one line each."""
+    title = f"{summary['scenario']} on {chip_name(summary)}, seed {summary['seed']}"
+    if status != "complete":
+        title += f": {status}"
+    return table(("", ""), _rows(summary, target), title=title)
+
+
+def chip_name(summary: Summary) -> str:
+    """The chip; one that nobody has built says so."""
+    return f"{summary.get('chip')}{' (HYPOTHETICAL)' if summary.get('hypothetical') else ''}"
+
+
+def energies(summary: Summary) -> list[tuple[str, float]]:
+    """Joules of every action and of static power, the dearest first."""
+    parts = {STATIC: summary.get("static_energy_J") or 0.0, **(summary.get("energy_by_action_J") or {})}
+    return sorted(((name, joules) for name, joules in parts.items() if joules > 0.0), key=lambda item: -item[1])
+
+
+def energy(summary: Summary) -> str:
+    """Energy with its interval, where prices are assumed."""
+    span = interval(summary.get("energy_low_J"), summary.get("energy_high_J"), "J")
+    return quantity(summary.get("energy_J"), "J") + (f" ({span})" if span else "")
+
+
+def to_target(reached: Any) -> str:
+    """What it took to reach the accuracy of ``[stop]``."""
+    if not isinstance(reached, Mapping) or not is_number(reached.get("steps")):
+        return "-"
+    parts = (
+        f"{count(reached.get('steps'))} steps", f"{count(reached.get('inferences'))} inferences",
+        quantity(reached.get("chip_time_s"), "s"), quantity(reached.get("energy_J"), "J"),
+        f"{count(reached.get('weight_pulses'))} pulses",
+    )  # fmt: skip
+    return ", ".join(parts)
+
+
+def _rows(summary: Summary, target: float | None) -> list[tuple[str, str]]:
+    total = summary.get("energy_J") or 0.0
+    cost = f"  (cost {summary['cost']:.4g})" if is_number(summary.get("cost")) else ""
+    rows = [
+        ("accuracy", accuracy(summary.get("accuracy")) + cost),
+        ("steps", f"{count(summary['steps'])}  ({count(summary['samples'])} samples)"),
+        ("inferences", count(summary["inferences"])),
+        ("updates", f"{count(summary['updates'])}  ({count(summary['devices_written'])} devices written, "
+                    f"{count(summary['weight_pulses'])} pulses)"),
+        ("chip time", f"{quantity(summary['chip_time_s'], 's')}  (bound by {_bounds(summary)})"),
+        ("energy", f"{energy(summary)}, {percent(summary['assumed_share'])} of it on assumed prices"),
+    ]  # fmt: skip
+    shown = energies(summary)[:TOP_ACTIONS]
+    rows += [("", f"{percent(joules / total):>8}  {quantity(joules, 'J'):>9}  {name}") for name, joules in shown]
+    rows.append(("power", quantity(summary["power_W"], "W")))
+    if is_number(summary.get("zero_c_tilde_share")):
+        dead = summary.get("dead_zone_share")
+        lost = f", {percent(dead)} lost in the converter's dead zone" if is_number(dead) and dead > 0.0 else ""
+        rows.append(("probes with C~ = 0", percent(summary["zero_c_tilde_share"]) + lost))
+    reached = summary.get("to_target")
+    goal = reached.get("accuracy") if isinstance(reached, Mapping) else target
+    if is_number(goal):
+        rows.append((f"to {_goal(goal)}", to_target(reached) if reached else "not reached"))
+    host = summary.get("host") or {}
+    if host.get("trace"):
+        rows.append(("trace", str(host["trace"])))
+    return rows
+
+
+def _goal(value: Any) -> str:
+    return f"{100.0 * value:g} %"
+
+
+def _bounds(summary: Summary) -> str:
+    """What the chip's time goes to, the longest first."""
+    total, phases = summary["chip_time_s"], summary.get("time_by_phase_s") or {}
+    longest = sorted(phases.items(), key=lambda item: -item[1])[:TOP_PHASES]
+    shares = [f"{name} {percent(seconds / total)}" for name, seconds in longest if total > 0.0 and seconds > 0.0]
+    return ", ".join(shares) or str(summary["bound_by"])
+
+
+_LINES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("accuracy", "accuracy", accuracy),
+    ("cost", "cost", lambda value: f"{value:.4g}"),
+    ("steps", "steps", count),
+    ("inferences", "inferences", count),
+    ("samples", "samples", count),
+    ("chip time", "chip_time_s", lambda value: quantity(value, "s")),
+    ("energy", "energy_J", lambda value: quantity(value, "J")),
+    ("weight pulses", "weight_pulses", count),
+    ("power", "power_W", lambda value: quantity(value, "W")),
+)
+_TARGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("to target: accuracy", "accuracy", _goal),
+    ("  steps", "steps", count),
+    ("  inferences", "inferences", count),
+    ("  chip time", "chip_time_s", lambda value: quantity(value, "s")),
+    ("  energy", "energy_J", lambda value: quantity(value, "J")),
+    ("  weight pulses", "weight_pulses", count),
+)
+_NO_RATIO = ("accuracy", "cost")
+
+
+def side_by_side(names: Sequence[str], summaries: Sequence[Summary]) -> Table:
+    """One column per run; numbers carry their ratio to the first run's."""
+    rows: list[tuple[str, ...]] = [
+        ("scenario", *(str(summary.get("scenario", "-")) for summary in summaries)),
+        ("chip", *(chip_name(summary) for summary in summaries)),
+        ("seed", *(str(summary.get("seed", "-")) for summary in summaries)),
+    ]
+    for label, key, text in _LINES:
+        rows.append((label, *_cells([summary.get(key) for summary in summaries], text, key)))
+        if key == "energy_J":
+            spans = [interval(summary.get("energy_low_J"), summary.get("energy_high_J"), "J") for summary in summaries]
+            rows.append(("  interval", *(span or "-" for span in spans)))
+            rows.append(("  on assumed prices", *(percent(summary.get("assumed_share")) for summary in summaries)))
+    reached = [summary.get("to_target") or {} for summary in summaries]
+    if any(reached):
+        rows += [(label, *_cells([one.get(key) for one in reached], text, key)) for label, key, text in _TARGET]
+    rows.append(("bound by", *(str(summary.get("bound_by", "-")) for summary in summaries)))
+    rows.append(("C~ = 0", *(percent(summary.get("zero_c_tilde_share")) for summary in summaries)))
+    return table(("", *names), rows)
+
+
+def _cells(values: Sequence[Any], text: Callable[[Any], str], key: str) -> list[str]:
+    first = values[0]
+    cells = [text(value) if is_number(value) else "-" for value in values]
+    if key in _NO_RATIO or not is_number(first) or first == 0:
+        return cells
+    ratios = [f"  (x {value / first:.3g})" if is_number(value) else "" for value in values[1:]]
+    return [cells[0], *(cell + ratio for cell, ratio in zip(cells[1:], ratios, strict=True))]
+
+
+def overlaps(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str, str]]:
+    """Pairs of runs whose energy intervals overlap: the prices do not say which of the two needs less."""
+    spans = [(summary.get("energy_low_J"), summary.get("energy_high_J")) for summary in summaries]
+    found = []
+    for (one, a), (other, b) in combinations(zip(names, spans, strict=True), 2):
+        if all(is_number(end) for end in (*a, *b)) and max(a[0], b[0]) <= min(a[1], b[1]):  # type: ignore[type-var]
+            found.append((one, other))
+    return found
+
+
+def overlap_lines(names: Sequence[str], summaries: Sequence[Summary]) -> list[str]:
+    """What can be said of the runs' energies, given how well the prices are known."""
+    pairs = overlaps(names, summaries)
+    if not pairs:
+        priced = [summary for summary in summaries if is_number(summary.get("energy_low_J"))]
+        return ["energy intervals do not overlap: the order holds whatever the assumed prices are"] if priced[1:] else []
+    lines = [f"energy intervals overlap: {shlex.quote(one)} and {shlex.quote(other)}" for one, other in pairs]
+    chips = {summary.get("chip") for summary in summaries}
+    rest = (
+        "(these runs share one chip and its prices, so the ends of their intervals move together)"
+        if len(chips) == 1
+        else "(which of them needs less energy depends on assumed prices)"
+    )
+    return [*lines, rest]

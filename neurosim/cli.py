@@ -141,7 +141,9 @@ def run(
     host_loop: Annotated[
         bool, typer.Option("--host-loop", help="Perturb and write through the host link where the chip cannot.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and show the plan; run nothing.")
+    ] = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN.h5", help="Go on with an interrupted run; takes no SCENARIO.")
     ] = None,
@@ -174,7 +176,9 @@ def report(
 
 @app.command()
 def compare(
-    files: Annotated[list[Path], typer.Argument(metavar="A.h5 B.h5 ...", help="Two or more traces.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="A.h5 B.h5 ...", help="Two or more traces.", show_default=False)
+    ],
     as_json: Json = False,
 ) -> None:
     """Put the results of several runs side by side."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from neurosim import accounting, models
 from neurosim.accounting import ACTIONS, PriceTable
-from neurosim.cli_out import interval, percent, plain, put, put_json, quantity, table
+from neurosim.cli_out import interval, plain, put, put_json, quantity, table
 from neurosim.errors import InputError
 from neurosim.spec import load
 from neurosim.spec.chip import Chip
@@ -39,15 +39,13 @@ def show(name: str, as_json: bool) -> None:
         ],
     ), "")  # fmt: skip
     static = chip.static
-    put(table(
-        ("static power", "interval", "kind", "source"),
-        [(quantity(static.power_W, "W"), interval(static.low_W, static.high_W, "W"), static.kind, _line(static.source))],
-    ))  # fmt: skip
+    span = interval(static.low_W, static.high_W, "W")
+    row = (quantity(static.power_W, "W"), span, static.kind, _line(static.source))
+    put(table(("static power", "interval", "kind", "source"), [row]))
     missing = unpriced(prices)
     if missing:
         put(f"\nno price: {', '.join(missing)} (a run that counts one of them is refused)")
-    assumed = sum(1 for row in costs(prices) if row["kind"] == "assumed")
-    put(f"\n{assumed} of {len(ACTIONS) - len(missing)} prices are assumed ({percent(assumed / len(ACTIONS))})")
+    put(f"\n{int(prices.assumed.sum())} of {int(prices.priced.sum())} prices are assumed")
 
 
 def costs(prices: PriceTable) -> list[dict[str, Any]]:

@@ -1,4 +1,8 @@
-"""``neurosim doctor``: does everything work here, and where are things?"""
+"""``neurosim doctor``: does everything work here, and where are things?
+
+What could be broken is imported inside the check that looks at it, so that a broken library is a finding and not the
+end of the examination.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +15,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import typer
-
-from neurosim import accounting, data, files, models, training
+from neurosim import files
 from neurosim._version import __version__
-from neurosim.cli_out import console, put, put_json, table
-from neurosim.data.search import places
-from neurosim.engine.sink import Column, Table
+from neurosim.cli_out import put, put_json, table
 from neurosim.errors import DataError, NeurosimError
-from neurosim.spec import load
-from neurosim.trace import TraceWriter, open_trace
 
-PACKAGES = ("numpy", "numba", "llvmlite", "simpy", "h5py", "matplotlib", "pydantic", "scipy", "typer", "rich", "distributed")
+PACKAGES = (
+    "numpy", "numba", "llvmlite", "simpy", "h5py", "matplotlib", "pydantic", "scipy", "typer", "rich", "distributed",
+)  # fmt: skip
 PUBLIC = ("fashion-mnist", "mnist", "cifar-10")
 
 
@@ -44,7 +42,7 @@ def doctor(as_json: bool) -> int:
     if as_json:
         put_json({"checks": [asdict(check) for check in checks]})
     else:
-        put(table(("", "", ""), [(check.name, check.state if check.state != "note" else "", check.found) for check in checks]))
+        put(table(("", "", ""), [(check.name, check.state.replace("note", ""), check.found) for check in checks]))
         wrong = [check.name for check in checks if check.state == "wrong"]
         put(f"\nnot in order: {', '.join(wrong)}" if wrong else "\neverything works")
     return 1 if any(check.state == "wrong" for check in checks) else 0
@@ -61,10 +59,8 @@ def _checks() -> Iterator[Check]:
     yield _tried("chips", _chips)
     yield _tried("scenarios", _scenarios)
     yield _tried("models", _models)
-    for place in places(None):
-        state = "not set" if place.root is None else f"{place.root}{'' if place.root.is_dir() else ' (no such folder)'}"
-        yield Check(f"data: {place.label}", "note", state)
-    yield _tried("data: fashion-mnist-small", lambda: data.load("fashion-mnist-small", n_train=1, n_test=1).source)
+    yield _tried("data: fashion-mnist-small", _embedded)
+    yield Check("data: searched", "note", _searched())
     for name in PUBLIC:
         yield Check(f"data: {name}", "note", _public(name))
 
@@ -90,7 +86,7 @@ def _threads() -> str:
     import numba
 
     may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{os.cpu_count()} in the machine, {may_use} for this process, numba would use {numba.config.NUMBA_NUM_THREADS}"
+    return f"{os.cpu_count()} in the machine, {may_use} for this process; numba {numba.get_num_threads()}"
 
 
 def _cache() -> str:
@@ -102,11 +98,13 @@ def _cache() -> str:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise NeurosimError(f"{folder} cannot be written ({error.strerror}); set NEUROSIM_CACHE to a folder that can") from None
+        raise NeurosimError(f"{folder} cannot be written ({error.strerror}); set NEUROSIM_CACHE to another") from None
     return f"{folder} (writable, {len(list(folder.glob('neurosim_kernel_*.py')))} kernels)"
 
 
 def _compiler() -> str:
+    import numpy as np
+
     from neurosim.kernels.wrap import kernel, svml_in_use
 
     def sum_of(values: np.ndarray) -> float:
@@ -126,6 +124,9 @@ def _compiler() -> str:
 
 
 def _trace() -> str:
+    from neurosim.engine.sink import Column, Table
+    from neurosim.trace import TraceWriter, open_trace
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "doctor.h5"
         writer = TraceWriter.create(path, force=False, attributes={"seed": 0})
@@ -139,6 +140,9 @@ def _trace() -> str:
 
 
 def _chips() -> str:
+    from neurosim import accounting, models
+    from neurosim.spec import load
+
     models.load_builtin()
     names = list(files.shipped("chip"))
     for name in names:
@@ -147,6 +151,9 @@ def _chips() -> str:
 
 
 def _scenarios() -> str:
+    from neurosim import training
+    from neurosim.spec import load
+
     training.load_builtin()
     names = list(files.shipped("scenario"))
     for name in names:
@@ -167,8 +174,27 @@ def _models() -> str:
     return f"{number} registered" + (f"; from outside: {', '.join(outside)}" if outside else "")
 
 
+def _embedded() -> str:
+    from neurosim import data
+
+    return data.load("fashion-mnist-small", n_train=1, n_test=1).source
+
+
+def _searched() -> str:
+    """The folders where datasets are looked for, in order."""
+    from neurosim.data.search import places
+
+    found = [(place.label, place.root) for place in places(None)[1:]]
+    return ", ".join(
+        f"{label} {'not set' if root is None else str(root) + ('' if root.is_dir() else ' (no such folder)')}"
+        for label, root in found
+    )
+
+
 def _public(name: str) -> str:
     """Where a public dataset is, without asking any mirror."""
+    from neurosim import data
+
     with _offline():
         try:
             return f"here: {data.load(name, n_train=1, n_test=1, progress=data.silent).source}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -14,7 +13,7 @@ from neurosim.cli_out import plain, put, put_json, table
 from neurosim.errors import InputError
 from neurosim.registry import Model
 
-_LIMITS = ((Ge, "ge", "at least"), (Gt, "gt", "above"), (Le, "le", "at most"), (Lt, "lt", "below"))
+_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def listing(as_json: bool, kind: str | None = None) -> None:
@@ -105,9 +104,9 @@ def _type(annotation: Any) -> str:
 
 def _allowed(field: FieldInfo) -> str:
     parts = [
-        f"{word} {getattr(item, attribute):g}"
+        f"{word} {getattr(item, limit):g}"
         for item in field.metadata
-        for kind, attribute, word in _LIMITS
-        if isinstance(item, kind)
+        for limit, word in _LIMITS.items()
+        if isinstance(getattr(item, limit, None), int | float)
     ]
     return ", ".join(parts)

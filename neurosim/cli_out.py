@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import typer
 from rich.console import Console
@@ -28,11 +28,9 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, soft_wrap=False)
 
 
-def table(headers: Sequence[str], rows: Rows, *, right: Sequence[int] = (), title: str | None = None) -> Table:
+def table(headers: Sequence[str], rows: Rows, *, right: Sequence[int] = ()) -> Table:
     """A table without lines; ``right`` are the columns of numbers. Text is shown as it is, brackets and all."""
     out = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(headers))
-    if title is not None:
-        out.title, out.title_justify, out.title_style = title, "left", "bold"
     for index, header in enumerate(headers):
         out.add_column(header, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
@@ -43,8 +41,14 @@ def table(headers: Sequence[str], rows: Rows, *, right: Sequence[int] = (), titl
 def put(*items: object) -> None:
     """Print on standard output; wraps at words where a line is too long."""
     out = console()
-    for item in items:
-        out.print(item)
+    if out.is_terminal:
+        for item in items:
+            out.print(item)
+        return
+    with out.capture() as got:
+        for item in items:
+            out.print(item)
+    typer.echo("\n".join(line.rstrip() for line in got.get().splitlines()))  # without the blanks that fill columns
 
 
 def plain(text: str) -> None:
@@ -80,7 +84,7 @@ def clean(value: Any) -> Any:
     return str(value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether there is a finite number to show."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -91,11 +95,15 @@ def count(value: Any) -> str:
 
 
 def percent(value: Any) -> str:
-    """A share: ``12.3 %``; small ones keep two digits."""
+    """A share: ``12.3 %``; small ones keep two digits, and only all of it is ``100 %``."""
     if not is_number(value):
         return "-"
-    share = 100.0 * float(value)
-    return f"{share:.2g} %" if 0.0 < abs(share) < 1.0 else f"{share:.1f} %"
+    share = 100.0 * value
+    if share in (0.0, 100.0):
+        return f"{share:g} %"
+    if abs(share) < 1.0:
+        return f"{share:.2g} %"
+    return f"{min(share, 99.9):.1f} %" if share < 100.0 else f"{share:.1f} %"
 
 
 def accuracy(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a run would be: ``neurosim run --dry-run`` and ``neurosim scenario validate`` build the machine and stop there."""
+"""What a run would be: ``run --dry-run`` and ``scenario validate`` build the machine and stop there."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def show(plan: dict[str, Any]) -> None:
     kind = " (HYPOTHETICAL)" if plan["hypothetical"] else ""
     network, time_, training, place = plan["network"], plan["chip_time"], plan["training"], plan["placement"]
     data, schedule, settings = plan["data"], plan["schedule"], plan["training"]["settings"]
-    put(table(("", ""), [], title=f"{plan['scenario']} on {plan['chip']}{kind}, seed {plan['seed']}: a dry run"))
+    put(f"{plan['scenario']} on {plan['chip']}{kind}, seed {plan['seed']}: a dry run", "")
     put(table(
         ("layer", "type", "neurons", "shape", "neuron", "parameters"),
         [
@@ -152,7 +152,7 @@ def show(plan: dict[str, Any]) -> None:
             for layer in network["layers"]
         ],
         right=(2, 5),
-    ))  # fmt: skip
+    ), "")  # fmt: skip
     mechanism = f" by {training['mechanism']}" if training["mechanism"] else ""
     probe = "no perturbation" if training["space"] == "none" else f"probes in {training['space']} space{mechanism}"
     ticks = training["ticks_per_inference"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from neurosim.engine.control import Control
 
 COMPILING = "compiling the kernel of this network, once, about 20 s"
-LINE_EVERY_S = 10.0
+FIRST_LINE_S, LINE_EVERY_S = 1.0, 10.0
 BAR_EVERY_S = 0.25
 
 
@@ -73,10 +73,12 @@ class _Pace:
     def __init__(self) -> None:
         self._since: tuple[float, float] | None = None
 
-    def begin(self, control: Control) -> None:
-        """Start the clock, once."""
-        if self._since is None:
-            self._since = (time.monotonic(), share_done(control))
+    def begin(self, control: Control) -> bool:
+        """Start the clock; whether it was not running yet."""
+        if self._since is not None:
+            return False
+        self._since = (time.monotonic(), share_done(control))
+        return True
 
     def rest(self, share: float) -> str:
         """How long it will still take, in words; empty while there is nothing to judge by."""
@@ -91,14 +93,15 @@ class _Lines:
 
     def __init__(self) -> None:
         self._pace = _Pace()
-        self._shown_at = time.monotonic()
+        self._next_at = 0.0
 
     def update(self, control: Control) -> None:
-        self._pace.begin(control)
         now = time.monotonic()
-        if now - self._shown_at < LINE_EVERY_S:
+        if self._pace.begin(control):
+            self._next_at = now + FIRST_LINE_S
+        if now < self._next_at:
             return
-        self._shown_at = now
+        self._next_at = now + LINE_EVERY_S
         share = share_done(control)
         steps = f"step {count(control.machine.step)} of {count(control.schedule.steps)}"
         note(f"{steps} ({100.0 * share:.0f} %), {state(control)}{self._pace.rest(share)}")

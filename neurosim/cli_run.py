@@ -135,7 +135,7 @@ def _train(wanted: Request) -> int:
     if wanted.as_json:
         put_json(done.summary)
     else:
-        put(cli_summary.table_of(done.summary, status=done.status, target=watch.target))
+        put(cli_summary.title_of(done.summary, done.status), cli_summary.table_of(done.summary, watch.target))
         plain(f"\nnext: neurosim report {shlex.quote(str(done.trace))}")
     if done.status == "interrupted":
         note(_how_to_go_on(watch, done.trace))
@@ -146,8 +146,9 @@ def _train(wanted: Request) -> int:
 def _begin(wanted: Request, watch: Watch) -> api.Run:
     if wanted.resume is not None:
         return api.resume(
-            wanted.resume, output=wanted.output, force=wanted.force, mode=wanted.mode, progress=watch, quiet=wanted.quiet
-        )
+            wanted.resume, output=wanted.output, force=wanted.force, mode=wanted.mode, progress=watch,
+            quiet=wanted.quiet,
+        )  # fmt: skip
     assert wanted.scenario is not None
     return api.run(
         wanted.scenario, chip=wanted.chip, seed=wanted.seed, overrides=wanted.overrides(), ideal=wanted.ideal,

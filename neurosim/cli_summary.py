@@ -18,12 +18,15 @@ STATIC = "static power"
 Summary = Mapping[str, Any]
 
 
-def table_of(summary: Summary, *, status: str = "complete", target: float | None = None) -> Table:
-    """The result of one run, one line each."""
+def table_of(summary: Summary, target: float | None = None) -> Table:
+    """The result of one run, one line each; ``target`` is the accuracy that it should reach."""
+    return table(("", ""), _rows(summary, target))
+
+
+def title_of(summary: Summary, status: str) -> str:
+    """Which run it is, and whether it came to its end."""
     title = f"{summary['scenario']} on {chip_name(summary)}, seed {summary['seed']}"
-    if status != "complete":
-        title += f": {status}"
-    return table(("", ""), _rows(summary, target), title=title)
+    return title if status == "complete" else f"{title}: {status}"
 
 
 def chip_name(summary: Summary) -> str:
@@ -33,7 +36,8 @@ def chip_name(summary: Summary) -> str:
 
 def energies(summary: Summary) -> list[tuple[str, float]]:
     """Joules of every action and of static power, the dearest first."""
-    parts = {STATIC: summary.get("static_energy_J") or 0.0, **(summary.get("energy_by_action_J") or {})}
+    parts: dict[str, float] = {STATIC: summary.get("static_energy_J") or 0.0}
+    parts.update(summary.get("energy_by_action_J") or {})
     return sorted(((name, joules) for name, joules in parts.items() if joules > 0.0), key=lambda item: -item[1])
 
 
@@ -144,26 +148,33 @@ def _cells(values: Sequence[Any], text: Callable[[Any], str], key: str) -> list[
     cells = [text(value) if is_number(value) else "-" for value in values]
     if key in _NO_RATIO or not is_number(first) or first == 0:
         return cells
-    ratios = [f"  (x {value / first:.3g})" if is_number(value) else "" for value in values[1:]]
+    ratios = [f"  (x {value / first:.3g})" if is_number(value) and value != first else "" for value in values[1:]]
     return [cells[0], *(cell + ratio for cell, ratio in zip(cells[1:], ratios, strict=True))]
 
 
 def overlaps(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str, str]]:
     """Pairs of runs whose energy intervals overlap: the prices do not say which of the two needs less."""
-    spans = [(summary.get("energy_low_J"), summary.get("energy_high_J")) for summary in summaries]
-    found = []
-    for (one, a), (other, b) in combinations(zip(names, spans, strict=True), 2):
-        if all(is_number(end) for end in (*a, *b)) and max(a[0], b[0]) <= min(a[1], b[1]):  # type: ignore[type-var]
-            found.append((one, other))
-    return found
+    spans = {name: _span(summary) for name, summary in zip(names, summaries, strict=True)}
+    known = {name: span for name, span in spans.items() if span is not None}
+    return [
+        (one, other)
+        for (one, a), (other, b) in combinations(known.items(), 2)
+        if max(a[0], b[0]) <= min(a[1], b[1])
+    ]
+
+
+def _span(summary: Summary) -> tuple[float, float] | None:
+    low, high = summary.get("energy_low_J"), summary.get("energy_high_J")
+    return (float(low), float(high)) if is_number(low) and is_number(high) else None
 
 
 def overlap_lines(names: Sequence[str], summaries: Sequence[Summary]) -> list[str]:
     """What can be said of the runs' energies, given how well the prices are known."""
     pairs = overlaps(names, summaries)
     if not pairs:
-        priced = [summary for summary in summaries if is_number(summary.get("energy_low_J"))]
-        return ["energy intervals do not overlap: the order holds whatever the assumed prices are"] if priced[1:] else []
+        if any(_span(summary) is None for summary in summaries):
+            return []
+        return ["energy intervals do not overlap: the order holds wherever in them the assumed prices are"]
     lines = [f"energy intervals overlap: {shlex.quote(one)} and {shlex.quote(other)}" for one, other in pairs]
     chips = {summary.get("chip") for summary in summaries}
     rest = (

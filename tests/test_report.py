@@ -280,6 +280,20 @@ class TestFigures:
             assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log"] * 2
             assert figure.axes[1].get_xlim()[0] > 0.0
 
+    def test_many_layers(self, tmp_path: Path) -> None:
+        writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
+        for number in range(8):
+            columns = (("tick", "1", "t", "i8"), ("value", "1", "w", "f4", (26, 8)))
+            writer.declare(table(f"/weights/layer{number}", *columns))
+            value = np.random.default_rng(number).normal(size=(2, 26, 8))
+            writer.append(f"/weights/layer{number}", {"tick": [0, 1], "value": value})
+        with open_trace(writer.close("complete", {})) as trace, mpl.rc_context(style.RC):
+            drawn = {kind.name: kind.draw(trace) for kind in figures.KINDS if kind.name in ("weights", "fields")}
+            for name, figure in drawn.items():
+                check_legible(name, figure)
+            assert drawn["weights"].get_suptitle() == "2 more layers are not shown"
+            assert [axes.get_title(loc="left") for axes in drawn["weights"].axes] == [f"layer{n}" for n in range(6)]
+
     def test_many_actions_with_long_names(self, tmp_path: Path) -> None:
         n = 30
         writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})

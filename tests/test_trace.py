@@ -237,6 +237,14 @@ class TestRoundTrip:
         with pytest.raises(TraceError, match="closed"):
             trace.table("/training")
 
+    def test_layers_keep_the_order_of_the_network(self, tmp_path: Path) -> None:
+        names = ["second", "conv10", "conv9", "a"]
+        writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
+        for name in names:
+            writer.declare(table(f"/weights/{name}", ("tick", "1", "tick", "i8")))
+        with open_trace(writer.close("complete", {})) as trace:
+            assert list(trace.weights) == names
+
     def test_every_dataset_says_its_unit_and_name(self, tmp_path: Path) -> None:
         bare: list[str] = []
         with h5py.File(write_run(tmp_path / "run.h5"), "r") as file:

@@ -66,9 +66,14 @@ class LayerPlan:
         return self.weights // self.columns if self.columns else 0
 
     @property
-    def parameters(self) -> int:
-        """Weights and biases."""
+    def shared(self) -> int:
+        """Weights and biases of one copy: what is learned."""
         return self.weights + self.columns
+
+    @property
+    def parameters(self) -> int:
+        """Devices: weights and biases of all copies, one copy after another."""
+        return self.shared * self.copies
 
     @property
     def positions(self) -> int:
@@ -96,8 +101,13 @@ class NetworkPlan:
 
     @property
     def parameters(self) -> int:
-        """Length of ``theta``."""
+        """Length of ``theta``: devices, copies included."""
         return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def shared(self) -> int:
+        """Parameters that are learned: copies of a replicated convolution count once."""
+        return sum(layer.shared for layer in self.layers)
 
     @property
     def activations(self) -> int:

@@ -232,7 +232,7 @@ class Meter:
 
     def _perturbing_slots(self) -> int:
         scheme = self.workload.write_scheme
-        rows = sum(layer.rows + 1 for layer in self.plan.trainable)
+        rows = sum(layer.copies * (layer.rows + 1) for layer in self.plan.trainable)
         return {"element": 1, "cell": self.plan.parameters}.get(scheme, rows)
 
     def _latency(self, name: str) -> int:

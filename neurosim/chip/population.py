@@ -276,9 +276,9 @@ def read_numbers(given: object, what: str) -> tuple[Floats | None, list[str]]:
         return None, [f"{what}: must be numbers, but are {_brief(given)}"]
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
-        at = ", ".join(str(int(k)) for k in np.unravel_index(wrong[0], values.shape))
-        first = values.reshape(-1)[wrong[0]]
-        return values, [f"{what}: {wrong.size} of {values.size} not finite" + (f", first [{at}] = {first}" if at else f" ({first})")]
+        at = [int(k) for k in np.unravel_index(wrong[0], values.shape)]
+        first = f"first {at} = " if at else ""
+        return values, [f"{what}: {wrong.size} of {values.size} not finite, {first}{values.reshape(-1)[wrong[0]]}"]
     return values, []
 
 

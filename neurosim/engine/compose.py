@@ -9,7 +9,7 @@ so that sweeps over numbers compile once.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import indent
 
 from neurosim import registry
@@ -56,19 +56,22 @@ def compose(scenario: Scenario, plan: NetworkPlan, classes: int) -> Composition:
     spiking = scenario.network.spiking
     window = spiking.washout_ticks + spiking.readout_ticks if plan.spiking else 1
     exact = bool(uses["device"].module.EXACT) if hasattr(uses["device"].module, "EXACT") else False
+    writes = mechanism(scenario, trainer) == "write"
+    # a perturbation by writing is in the weights themselves, so reads add none
+    forward = replace(step, space="none") if writes else step
     parts = [
         _head(scenario, plan, step, uses, window, classes),
         emit_step.PRESENT,
-        emit_spiking.spiking(plan, step, spiking) if plan.spiking else "",
-        emit_forward.analog(plan, step) if not plan.spiking else "",
+        emit_spiking.spiking(plan, forward, spiking) if plan.spiking else "",
+        emit_forward.analog(plan, forward) if not plan.spiking else "",
         emit_step.MEASURE,
         emit_step.HEARD,
-        "" if exact and mechanism(scenario, trainer) != "write" else _copied("program"),
-        emit_step.written(_write_scheme(scenario, trainer), rank1=_is_rank1(step, trainer)),
+        "" if exact and not writes else _copied("program"),
+        emit_step.written(_write_scheme(scenario, trainer), rank1=_is_rank1(plan, step, trainer)),
         emit_step.write(plan, exact),
         _training(scenario, plan, trainer, step, exact),
         emit_step.ACCOUNT,
-        _infer(plan, step, writes=mechanism(scenario, trainer) == "write"),
+        _infer(plan, step, writes),
         emit_nodes.REFRESH if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
         "" if plan.spiking else _gradient(plan, step),
         _entries(plan, step),
@@ -87,8 +90,8 @@ def _write_scheme(scenario: Scenario, trainer: Trainer) -> str:
     return trainer.write_scheme or scenario.chip.synapse.write_scheme
 
 
-def _is_rank1(step: StepPlan, trainer: Trainer) -> bool:
-    return step.space == "node" and trainer.tau_theta == 1 and trainer.optimizer == "plain"
+def _is_rank1(plan: NetworkPlan, step: StepPlan, trainer: Trainer) -> bool:
+    return step.space == "node" and not emit_nodes.is_windowed(plan, trainer)
 
 
 def _models(scenario: Scenario, plan: NetworkPlan, trainer: Trainer) -> dict[str, Model]:
@@ -133,7 +136,7 @@ def _head(
         f"N_OUT = {plan.output.n}",
         f"OUT = {plan.output.act}",
         f"SIZE = {plan.parameters}",
-        f"ROWS = {sum(layer.rows + 1 for layer in plan.trainable)}",
+        f"ROWS = {sum(layer.copies * (layer.rows + 1) for layer in plan.trainable)}",
         f"NODES = {plan.activations}",
         f"ONE = {one}",
         f"WINDOW = {window}",
@@ -175,12 +178,14 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
             number="S.ri[RI_NUMBER] + slot" if two else "S.ri[RI_NUMBER]",
             shift="slot" if two else "0",
             per_period=step.numbers_per_period,
+            ties="".join(f"            {line}\n" for line in emit_step.ties(plan, "words")),
         )
         writes = mechanism(scenario, trainer) == "write"
+        per_number = "1" if isinstance(trainer, MGD) and trainer.code.model.startswith("sequential") else "SIZE"
         text += _copied("dense_shift", "dense_pair_first", "scatter_shift", "add_code", "low_pass_code")
         return (
             text + (emit_step.WRITE_PERTURBATION if writes else "") + emit_step.broadcast(step)
-            + emit_step.learn_weights(step, exact, direct)
+            + emit_step.learn_weights(step, exact and free, direct, per_number)
         )  # fmt: skip
     if step.space == "none":
         return emit_step.backpropagate(plan) + emit_step.commit() + emit_step.LEARN_GRADIENT + _NO_PERTURB

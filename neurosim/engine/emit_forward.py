@@ -123,25 +123,24 @@ def _layer(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> str:
         lines += _count(layer, "x")
     else:
         lines += [f"x = {x}", f"z = {z}"]
-        conv = "conv2d"
         if step.space == "weight":
             end = layer.theta + layer.parameters
             lines += [
                 "if SIGNS[slot] != 0.0:",
                 f"    perturbed(S, {layer.theta}, {end}, number(S, slot), SIGNS[slot] * S.pf[PF_AMPLITUDE])",
-                f"    {conv}({weights(layer, 'perturbed')[0]}, {weights(layer, 'perturbed')[1]}, x, z)",
+                f"    {_convolve(layer, 'perturbed')}",
                 "else:",
-                f"    {conv}({w}, {b}, x, z)",
+                f"    {_convolve(layer, 'theta')}",
             ]
         else:
-            lines += [f"{conv}({w}, {b}, x, z)"]
+            lines += [_convolve(layer, "theta")]
         size = layer.weight_shape[0]
         lines += [
             f"S.tally[T_ACTIVE_{layer.index}] += count_active_windows(x, {size})",
             "if S.pf[PF_CELL_PAIR] > 0.0:",
             f"    S.tally[T_CONDUCTANCE_{layer.index}] += conductance_windows(x, {size}, S.pf[PF_CELL_PAIR])",
         ]
-        squares = f"sum_squares(x.reshape(x.size)) / {layer.positions}"
+        squares = f"{patch_share(layer)} * sum_squares(x.reshape(x.size))"
     lines += _finish(layer, step, squares)
     body = indent("\n".join(lines), "    ")
     return f"""
@@ -150,6 +149,19 @@ def layer_{layer.index}(S, slot):
     # {layer.name}: {layer.type} {layer.in_shape} -> {layer.shape}, {layer.neuron.model if layer.neuron else ""}
 {body}
 """
+
+
+def patch_share(layer: LayerPlan) -> float:
+    """Share of a map that one window of a convolution sees: read noise takes the mean over windows."""
+    return layer.weight_shape[0] ** 2 / (layer.in_shape[0] * layer.in_shape[1])
+
+
+def _convolve(layer: LayerPlan, name: str) -> str:
+    if layer.mapping == "replicated":
+        everything = array(name, layer.theta, (layer.parameters,))
+        return f"conv2d_replicated({everything}, x, z, {layer.weight_shape[0]})"
+    w, b = weights(layer, name)
+    return f"conv2d({w}, {b}, x, z)"
 
 
 def _add_shift(name: str) -> list[str]:

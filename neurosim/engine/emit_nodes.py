@@ -17,7 +17,7 @@ from neurosim.training.node import NodeSpace
 def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool) -> str:
     """perturb, aim, broadcast, learn (and refresh) for the node and delta trainers."""
     assert isinstance(trainer, NodeSpace)
-    windowed = trainer.tau_theta > 1 or trainer.optimizer != "plain"
+    windowed = is_windowed(plan, trainer)
     parts = [
         _NO_DRAW,
         _sigma(plan, trainer),
@@ -29,6 +29,12 @@ def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Step
         _learn_delta(trainer, windowed) if isinstance(trainer, DeltaMGD) else _learn_node(windowed),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def is_windowed(plan: NetworkPlan, trainer: Trainer) -> bool:
+    """Whether updates pass through integrators: a shared-weight convolution adds up over its positions there too."""
+    shared = any(layer.type == "conv2d" for layer in plan.layers)
+    return trainer.tau_theta > 1 or trainer.optimizer != "plain" or shared
 
 
 _NO_DRAW = """
@@ -231,7 +237,7 @@ def aim(S, slot):
 
 def _broadcast(step: StepPlan) -> str:
     heard = "\n".join(
-        f"    S.slope[{slot}] = heard(S, S.rf[RF_C_{slot}] - S.rf[RF_C_0]) / S.size[{slot}]"
+        f"    S.slope[{slot}] = heard(S, S.rf[RF_C_{slot}] - S.rf[RF_C_0], np.int64({slot})) / S.size[{slot}]"
         for slot in range(1, len(step.slots))
     )
     return f"""
@@ -269,7 +275,7 @@ def refresh(S, DATA, label):
         apply_probe(S, np.int64(1))
         infer(S, np.int64(1))
         measure(S, np.int64(1))
-        slope = heard(S, S.rf[RF_C_1] - S.rf[RF_C_0]) / S.size[1]
+        slope = heard(S, S.rf[RF_C_1] - S.rf[RF_C_0], np.int64(1)) / S.size[1]
         live = 0
         for j in range(NODES):
             live += S.sigma[j] > 0.0

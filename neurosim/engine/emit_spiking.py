@@ -9,7 +9,7 @@ from __future__ import annotations
 from textwrap import indent
 
 from neurosim.chip.layers import LayerPlan, NetworkPlan
-from neurosim.engine.emit_forward import first_currents, weights
+from neurosim.engine.emit_forward import first_currents, input_view, patch_share, weights
 from neurosim.spec.scenario import Spiking
 from neurosim.training.base import StepPlan
 
@@ -31,7 +31,7 @@ def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
     )
 
 
-def _static(layer: LayerPlan, step: StepPlan, direct: bool) -> list[str]:
+def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -> list[str]:
     """Currents that a layer gets in every tick of the window, into ``z``."""
     first, end = layer.act, layer.act + layer.n
     lines = [f"z = S.z[slot, {first}:{end}]"]
@@ -43,6 +43,8 @@ def _static(layer: LayerPlan, step: StepPlan, direct: bool) -> list[str]:
                       "    for j in range(z.size):", "        z[j] += sign * d[j]"]  # fmt: skip
         lines += ["S.tally[T_ACTIVE_0] += S.ri[RI_ACTIVE_FIRST] * WINDOW",
                   "S.tally[T_CONDUCTANCE_0] += S.ri[RI_CONDUCTANCE_FIRST] * WINDOW"]  # fmt: skip
+    elif layer.index == 0 and direct:
+        lines += _static_convolution(plan, layer, step)
     else:
         bias = layer.theta + layer.weights
         lines += [f"bias = S.theta[{bias}:{bias + layer.columns}]", "for j in range(z.size):",
@@ -59,10 +61,30 @@ def _static(layer: LayerPlan, step: StepPlan, direct: bool) -> list[str]:
     return lines
 
 
+def _static_convolution(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> list[str]:
+    """A first convolution driven by constant currents: read once, held for the window, charged every tick."""
+    shape, size = layer.shape, layer.weight_shape[0]
+    lines = [f"x = {input_view(plan, layer)}", f"map = z.reshape({shape})"]
+    w, b = weights(layer)
+    if step.space == "weight":
+        end = layer.theta + layer.parameters
+        w_probe, b_probe = weights(layer, "perturbed")
+        lines += ["if SIGNS[slot] != 0.0:",
+                  f"    perturbed(S, {layer.theta}, {end}, number(S, slot), SIGNS[slot] * S.pf[PF_AMPLITUDE])",
+                  f"    conv2d({w_probe}, {b_probe}, x, map)",
+                  "else:", f"    conv2d({w}, {b}, x, map)"]  # fmt: skip
+    else:
+        lines.append(f"conv2d({w}, {b}, x, map)")
+    return [*lines, f"S.tally[T_ACTIVE_0] += count_active_windows(x, {size}) * WINDOW",
+            "S.rf[RF_SQUARES_FIRST] = sum_squares(S.x)",
+            "if S.pf[PF_CELL_PAIR] > 0.0:",
+            f"    S.tally[T_CONDUCTANCE_0] += conductance_windows(x, {size}, S.pf[PF_CELL_PAIR]) * WINDOW"]  # fmt: skip
+
+
 def _begin(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
     lines: list[str] = []
     for layer in plan.layers:
-        lines += _static(layer, step, settings.encoder == "current")
+        lines += _static(plan, layer, step, settings.encoder == "current")
     return f"""
 @kernel
 def begin(S, slot):
@@ -113,11 +135,13 @@ def _deliver(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
     for layer in plan.layers:
         first, end = layer.act, layer.act + layer.n
         lines += [f"current = S.current[{first}:{end}]", f"copy(S.z[slot, {first}:{end}], current)"]
-        if layer.index == 0 and settings.encoder == "current" and layer.type == "dense":
+        if layer.index == 0 and settings.encoder == "current":
             squares = "S.rf[RF_SQUARES_FIRST]"
         else:
             lines += _scatter(plan, layer, step)
             squares = "float(spikes)"
+        if layer.type == "conv2d":
+            squares = f"{patch_share(layer)} * {squares}"
         lines += [
             "if S.pf[PF_READ_NOISE] > 0.0:",
             f"    add_noise(current, S.pf[PF_READ_NOISE] * math.sqrt(1.0 + {squares}),",

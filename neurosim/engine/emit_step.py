@@ -83,7 +83,7 @@ def perturb(S):
         if BLOCK > 0 and n % BLOCK == 0:
             copy(S.words, S.old_words)
             fill(S.words, S.pi[PI_SEED], n // BLOCK, S.pf[PF_S0], S.pf[PF_S1])
-        S.tally[T_DRAWS] += {per_period}
+{ties}        S.tally[T_DRAWS] += {per_period}
 """
 
 WRITE_PERTURBATION = """
@@ -130,7 +130,7 @@ def measure(S, slot):
 
 HEARD = """
 @kernel
-def heard(S, c_tilde):
+def heard(S, c_tilde, slot):
     # what the cores hear of C~: quantised, noisy, clamped
     held = quantised(c_tilde, S.pi[PI_C_TILDE_BITS], S.pf[PF_C_TILDE_RANGE])
     S.tally[T_PROBES] += 1
@@ -139,7 +139,7 @@ def heard(S, c_tilde):
     elif held == 0.0:
         S.tally[T_DEAD_ZONE] += 1
     if S.pf[PF_BROADCAST_NOISE] > 0.0:
-        key = stream_key(S.pi[PI_SEED], STREAM_BROADCAST_NOISE, S.ri[RI_MOMENT], 0, 0)
+        key = stream_key(S.pi[PI_SEED], STREAM_BROADCAST_NOISE, S.ri[RI_MOMENT], slot, 0)
         held += S.pf[PF_BROADCAST_NOISE] * normal(key, 0)
     S.tally[T_BROADCASTS] += 1
     return min(max(held, -S.pf[PF_CLAMP]), S.pf[PF_CLAMP])
@@ -170,7 +170,7 @@ def broadcast(S):
     S.rf[RF_C_TILDE] = c_tilde
     late = S.pi[PI_LATENCY]
     here = S.ri[RI_STEP] % (late + 1)
-    S.ring[here] = heard(S, c_tilde)
+    S.ring[here] = heard(S, c_tilde, np.int64(0))
     S.ring_number[here] = S.ri[RI_NUMBER]
     S.rf[RF_COST_SUM] += S.rf[RF_C_0]
     S.rf[RF_C_TILDE_SUM] += abs(c_tilde)
@@ -178,22 +178,31 @@ def broadcast(S):
 """
 
 
-def learn_weights(step: StepPlan, exact: bool, direct: bool) -> str:
+def learn_weights(step: StepPlan, exact: bool, direct: bool, per_number: str) -> str:
     """Weight space: integrate C~ theta~, and write when tau_theta says so.
 
-    ``direct``: one perturbation a write on exact devices; the code itself is added to the weights.
+    ``exact``: ideal devices, none stuck. ``direct``: one perturbation a write on such devices; the code itself is
+    added to the weights. ``per_number``: parameters that one perturbation touches.
     """
     if step.difference == "high-pass":
-        work = """\
-low_pass_code(S.gradient, S.theta, factor, S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE], S.pi[PI_TAU_THETA], words, n)
-S.tally[T_UPDATES] += 1
-S.tally[T_REPLAYS] += SIZE
-S.tally[T_ACCUMULATIONS] += SIZE
+        rate = "S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE]"
+        move = """\
 # weights move continuously: devices are written all the time, and no time is spent on it
 S.tally[T_WRITTEN] += SIZE
 S.tally[T_PULSES] += SIZE
 S.ri[RI_STALE] = 1
 S.ri[RI_CURRENTS_STALE] = 1"""
+        if not exact:
+            move = f"""\
+for e in range(SIZE):
+    S.change[e] = -{rate} * S.gradient[e]
+write(S)"""
+        work = f"""\
+low_pass_code(S.gradient, S.theta, factor, {rate if exact else "0.0"}, S.pi[PI_TAU_THETA], words, n)
+S.tally[T_UPDATES] += 1
+S.tally[T_REPLAYS] += SIZE
+S.tally[T_ACCUMULATIONS] += SIZE
+{move}"""
         return _learn(work)
     pairs = [("n", "factor")]
     if step.difference == "two-noisy":
@@ -207,15 +216,16 @@ S.ri[RI_CURRENTS_STALE] = 1"""
 {calls}
 S.tally[T_UPDATES] += 1
 S.tally[T_REPLAYS] += SIZE
-written(S, SIZE, SIZE, ROWS, 1)
-S.ri[RI_STALE] = 1
-S.ri[RI_CURRENTS_STALE] = 1"""
+if factor != 0.0:
+    written(S, {per_number}, {per_number}, {"1" if per_number == "1" else "ROWS"}, 1)
+    S.ri[RI_STALE] = 1
+    S.ri[RI_CURRENTS_STALE] = 1"""
     else:
         calls = "\n".join(f"add_code(S.gradient, {factor}, words, {n})" for n, factor in pairs)
         work = f"""\
 {calls}
 S.tally[T_REPLAYS] += SIZE
-S.tally[T_ACCUMULATIONS] += SIZE if S.pi[PI_TAU_THETA] > 1 else 0
+S.tally[T_ACCUMULATIONS] += {per_number} if S.pi[PI_TAU_THETA] > 1 else 0
 if (S.ri[RI_STEP] + 1) % S.pi[PI_TAU_THETA] == 0:
     commit(S)"""
     return (commit() if not direct else "") + _learn(work)
@@ -284,7 +294,7 @@ def write(plan: NetworkPlan, exact: bool) -> str:
     else:
         rows = "\n".join(
             f"""\
-    for row in range({layer.rows + 1}):
+    for row in range({layer.copies * (layer.rows + 1)}):
         start = {layer.theta} + row * {layer.columns}
         highest = program(
             S.theta, start, S.change[start:start + {layer.columns}], {layer.columns}, S.scale_up, S.scale_down,
@@ -312,6 +322,13 @@ def write(S):
 """
 
 
+def ties(plan: NetworkPlan, name: str) -> list[str]:
+    """Calls that give all copies of replicated arrays what the first copy holds."""
+    return [
+        f"tie(S.{name}, {layer.theta}, {layer.shared}, {layer.copies})" for layer in plan.trainable if layer.copies > 1
+    ]
+
+
 def backpropagate(plan: NetworkPlan) -> str:
     """``backpropagate(S, slot, scale)``: add the exact gradient of the last inference to ``gradient``."""
     lines = [
@@ -325,9 +342,11 @@ def backpropagate(plan: NetworkPlan) -> str:
         if layer.trainable:
             lines += [
                 f"for j in range({first}, {end}):",
-                f"    slope = derivative_{layer.index}(S.z[slot, j], S.act[slot, j])",
                 "    if NEURON_MISMATCH:",
+                f"        slope = derivative_{layer.index}(S.z[slot, j], activate_{layer.index}(S.z[slot, j]))",
                 "        slope *= S.node_scale[j] * S.node_slope[j]",
+                "    else:",
+                f"        slope = derivative_{layer.index}(S.z[slot, j], S.act[slot, j])",
                 "    S.z_gradient[j] = S.act_gradient[j] * slope",
             ]
             shape = "" if layer.type == "dense" else f".reshape({layer.shape})"
@@ -347,6 +366,7 @@ def backpropagate(plan: NetworkPlan) -> str:
             shape_in = (layer.n_in,) if layer.type == "dense" else layer.in_shape
             dx = f"S.act_gradient[{before.act}:{before.act + before.n}]"
             lines.append(back.format(dx=dx if len(shape_in) == 1 else f"{dx}.reshape({shape_in})"))
+    lines += ties(plan, "gradient")
     return f"""
 @kernel
 def backpropagate(S, slot, scale):

@@ -67,6 +67,10 @@ class Machine:
             problems.append("training.model: backprop needs analog neurons; the gradient of a spike count is not defined")
         if plan.spiking and self.scenario.chip.timing.tick_s == 0.0:
             problems.append("chip.timing.tick_s = 0: a spiking network needs the length of a tick")
+        if isinstance(trainer, MGD):
+            problems += self._check_weight_space(trainer)
+        if self.scenario.probes.gradient_agreement and plan.spiking:
+            problems.append("probes.gradient_agreement: a spiking network has no true gradient to compare with")
         if isinstance(trainer, DeltaMGD):
             problems += [
                 f"network.layers.{layer.name}: delta-mgd aims rank-1 probes, which a convolution with shared weights "
@@ -76,12 +80,31 @@ class Machine:
             ]
             if self.data.classes == 0:
                 problems.append("task.data: delta-mgd keeps a delta-vector per class, and this data has no class labels")
-        if any(layer.mapping == "replicated" for layer in plan.layers) and not _replicable(step.space, trainer):
-            problems.append("network.layers: replicated convolutions need trainer mgd or backprop")
+        copied = [layer.name for layer in plan.layers if layer.copies > 1]
+        if copied and (plan.spiking or step.space == "node" or (code is not None and code != "random")):
+            problems.append(
+                f"network.layers.{copied[0]}.mapping: replicated needs analog neurons and the trainer backprop, or mgd "
+                'with code "random"; use mapping = "serial"'
+            )
         if start is not None and start.size != plan.parameters:
             problems.append(f"network.weights: {start.size} weights for a network of {plan.parameters}")
         if problems:
             raise InputError(problems)
+
+    def _check_weight_space(self, trainer: MGD) -> list[str]:
+        problems = []
+        if trainer.difference == "high-pass" and trainer.tau_x == 1 and self.data.n_train > 1:
+            problems.append(
+                "training.tau_x = 1: the high-pass blanks the edge of every new sample, so nothing would ever be learned; "
+                "use a tau_x above 1"
+            )
+        late = self.scenario.chip.astrocyte.latency_steps * trainer.step_plan().numbers_per_period
+        if late > 32 * trainer.tau_p and self.scenario.chip.capabilities.delay_matching:
+            problems.append(
+                f"chip.astrocyte.latency_steps = {self.scenario.chip.astrocyte.latency_steps}: delay matching reaches "
+                "back 32 perturbations; use a longer training.tau_p or a shorter latency"
+            )
+        return problems
 
     def _meter(self) -> Meter:
         trainer, step = self.trainer, self.composition.step
@@ -217,6 +240,3 @@ class Machine:
                 return layer.name
         return self.plan.output.name
 
-
-def _replicable(space: str, trainer: Trainer) -> bool:
-    return False

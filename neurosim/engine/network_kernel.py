@@ -62,8 +62,10 @@ def kinds_of(parameters: Sequence[SpikingParameters]) -> list[Kind]:
     return sorted({Kind.of(item) for item in parameters}, key=lambda kind: (kind.model, kind.rests, kind.floor))
 
 
-def compose(kinds: Sequence[Kind], *, routed: bool, membrane_noise: bool, read_noise: bool) -> tuple[str, tuple[str, ...]]:
-    """(source text, names of the modules that it depends on). ``routed``: follow each spike to its cores, tick by tick."""
+def compose(
+    kinds: Sequence[Kind], *, routed: bool, membrane_noise: bool, read_noise: bool
+) -> tuple[str, tuple[str, ...]]:
+    """(source text, names of the modules that it depends on). ``routed``: follow spikes to their cores tick by tick."""
     models = {f"neuron_{k}": registry.find("spiking", kind.model) for k, kind in enumerate(kinds)}
     head = [
         f'"""A composed kernel: a hand-driven network of {", ".join(dict.fromkeys(kind.model for kind in kinds))}."""',
@@ -176,7 +178,8 @@ def _branches(kinds: Sequence[Kind], routed: bool) -> str:
     """One branch for each kind: all neurons of the segment integrate, then those above their threshold fire."""
     lines = []
     for k, kind in enumerate(kinds):
-        lines += [f"{'el' if k else ''}if kind == {k}:", indent(_integrate(k, kind), "    "), indent(_fire(kind, routed), "    ")]
+        work = f"{_integrate(k, kind)}\n{_fire(kind, routed)}"
+        lines += [f"{'el' if k else ''}if kind == {k}:", indent(work, "    ")]
     return "\n".join(lines)
 
 

@@ -159,8 +159,8 @@ class NetworkMeter:
         paces = ("neuron_visited", "neuron_updated", "barrier")
         if self.timing == "simple" and not any(self.latency(name) for name in paces):
             raise InputError(
-                f"timing = 'simple': chip {self.chip.name} gives no latency_s for {', '.join(paces)}, so that a tick without "
-                "spikes would take no time; give prices.neuron_visited.latency_s, or use timing='clocked'"
+                f"timing = 'simple': chip {self.chip.name} gives no latency_s for {', '.join(paces)}, so that a tick "
+                "without spikes would take no time; give prices.neuron_visited.latency_s, or use timing='clocked'"
             )
 
     def _everything(self) -> Activity:

@@ -53,13 +53,14 @@ class Memory:
 
     def row(self, name: str) -> Array:
         """One row of the neurons' state, as it lies in memory."""
-        if name in layout.FLOATS:
-            return self.F[layout.FLOATS.index(name)]
-        return self.N[layout.INTEGERS.index(name)]
+        is_float = name in layout.FLOATS
+        row: Array = self.F[layout.FLOATS.index(name)] if is_float else self.N[layout.INTEGERS.index(name)]
+        return row
 
     def core_row(self, name: str) -> npt.NDArray[np.int64]:
         """One row of the cores' counters, as it lies in memory."""
-        return self.C[layout.CORES.index(name)]
+        row: npt.NDArray[np.int64] = self.C[layout.CORES.index(name)]
+        return row
 
     def get(self, register: str) -> int:
         """A register."""
@@ -160,7 +161,7 @@ def _segments(network: Network, meter: NetworkMeter, kinds: list[Kind]) -> npt.N
         starts = np.concatenate([[0], np.flatnonzero(here[1:] != here[:-1]) + 1])
         ends = np.append(starts[1:], population.size)
         parameters = population.parameters
-        same = np.array([kinds.index(Kind.of(parameters)), layout.RESETS[parameters.reset], parameters.refractory_ticks])
+        same = [kinds.index(Kind.of(parameters)), layout.RESETS[parameters.reset], parameters.refractory_ticks]
         rows.append(np.column_stack([at + starts, at + ends, here[starts], np.tile(same, (starts.size, 1))]))
         at += population.size
     return np.concatenate(rows).astype(np.int64)

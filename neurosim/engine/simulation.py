@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,10 @@ import numpy.typing as npt
 from neurosim import models, registry
 from neurosim.accounting import Bill, Ledger, bill, price_table
 from neurosim.chip import cores
-from neurosim.chip.population import Connection, Integers, Network, Population
+from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
 from neurosim.engine import network_kernel, network_state, program
 from neurosim.engine.network_meter import Activity, ByCore, NetworkMeter
+from neurosim.engine.network_output import Output, Spikes, SpikesByPopulation
 from neurosim.errors import CapabilityError, InputError
 from neurosim.spec import load
 from neurosim.spec.chip import Chip
@@ -38,64 +38,6 @@ SETTABLE = ("v", "bias")
 
 CALL_S = 0.1
 """Host time that one kernel call aims at: Python sees a Ctrl-C when it returns."""
-
-
-class Spikes(NamedTuple):
-    """Spikes of one population in the order of their ticks, then of their neurons."""
-
-    tick: Integers
-    """Counted from the first tick of the simulation."""
-    neuron: Integers
-
-
-class SpikesByPopulation(dict[str, Spikes]):
-    """Spikes of the recorded populations."""
-
-    def __missing__(self, name: str) -> Spikes:
-        raise KeyError(f"spikes of {name!r} were not recorded; run with record=({name!r},)")
-
-
-@dataclass(frozen=True, eq=False)
-class Output:
-    """What happened in one run, nothing of the runs before."""
-
-    first_tick: int
-    ticks: int
-    ledger: Ledger
-    """Exact counts, and time by phase in femtoseconds."""
-    bill: Bill
-    """All that the ledger comes to: energy with its interval, power, share that rests on assumed prices, ..."""
-    counts_by_core: dict[str, Integers]
-    """Every countable but ``barrier`` for each core of the chip; messages and hops stand where they were sent."""
-    spikes: SpikesByPopulation
-    """``spikes["src"]`` -> (tick, neuron), for populations named in ``record``."""
-    host_time_s: float
-    """Time that the run took on this computer, without compilation."""
-
-    @property
-    def chip_time_s(self) -> float:
-        """Time on the chip's clock."""
-        return self.bill.chip_time_s
-
-    @property
-    def energy_J(self) -> float:
-        """All joules, static power included."""
-        return self.bill.energy_J
-
-    @property
-    def static_energy_J(self) -> float:
-        """Joules that would have flowed in that time anyway."""
-        return self.bill.static_energy_J
-
-    @property
-    def energy_by_action_J(self) -> dict[str, float]:
-        """Joules of every countable that happened; with ``static_energy_J`` they add up to ``energy_J``."""
-        return self.bill.energy_by_action_J
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How often each countable happened, on the whole chip."""
-        return self.ledger.counts
 
 
 class Simulation:
@@ -140,9 +82,7 @@ class Simulation:
         self._meter.check()
         self._devices = network_state.Devices(self.chip, self._wiring)
         kinds = network_kernel.kinds_of([population.parameters for population in network.populations])
-        self._memory = network_state.build(
-            network, self._wiring, self._meter, self._devices, kinds, seed, dtype
-        )
+        self._memory = network_state.build(network, self._wiring, self._meter, self._devices, kinds, seed, dtype)
         self._source, self._modules = network_kernel.compose(
             kinds,
             routed=self._meter.routed,
@@ -195,6 +135,7 @@ class Simulation:
             watched[self._span(name)] = 1
         count = int(watched.sum())
         memory.set("WATCHED_COUNT", count)
+        memory.set("RECORDED", 0)  # what an interrupted run may have left
         memory.record = np.zeros((count + network_state.RECORD if count else 1, 2), np.int64)
         if self._module is None:
             self._module = program.load(self._source, self._modules)
@@ -285,13 +226,12 @@ class Simulation:
         key = self._name(population)
         if name not in SETTABLE:
             raise InputError(registry.unknown(name, list(SETTABLE), "state to set"))
-        given = np.asarray(values, dtype=np.float64)
+        given, problems = read_numbers(values, f"{name} of {key!r}")
         size = self._populations[key].size
-        if given.shape not in ((), (size,)) or not np.isfinite(given).all():
-            raise InputError(
-                f"{name} of {key!r}: needs one finite number or {size} of them, but has the shape {given.shape}"
-                + ("" if np.isfinite(given).all() else ", not all of them finite")
-            )
+        if given is not None and given.shape not in ((), (size,)):
+            problems.append(f"{name} of {key!r}: has the shape {given.shape}, needed is one number or ({size},)")
+        if given is None or problems:
+            raise InputError(problems)
         self._memory.row(STATES[name])[self._span(key)] = given
 
     def weights(self, source: Population | str, target: Population | str) -> npt.NDArray[Any]:

@@ -36,7 +36,7 @@ def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: f
     slots = len(composition.step.slots) + 1
     weight_space = composition.step.space == "weight"
     node_space = composition.step.space == "node"
-    windowed = trainer.tau_theta > 1 or trainer.optimizer != "plain"
+    windowed = trainer.tau_theta > 1 or trainer.optimizer != "plain" or any(layer.type == "conv2d" for layer in plan.layers)
     gradient = weight_space or windowed or not plan.spiking or composition.step.space == "none"
     nodes = N if node_space else 1
     classes = max(1, data.classes) if isinstance(trainer, DeltaMGD) else 1
@@ -139,8 +139,8 @@ def initial_weights(scenario: Scenario, plan: NetworkPlan) -> np.ndarray:
     draw = random.uniforms if init.model in ("uniform", "glorot") else random.normals
     draw(xi, scenario.seed, random.STREAM_INIT, 0, 0, 0)
     for layer in plan.trainable:
-        weights = slice(layer.theta, layer.theta + layer.weights)
-        everything = slice(layer.theta, layer.theta + layer.parameters)
+        weights = slice(layer.theta, layer.theta + layer.weights)  # of the first copy
+        everything = slice(layer.theta, layer.theta + layer.shared)
         if init.model == "uniform":  # U(-scale, scale), biases included
             theta[everything] = init.scale * (2.0 * xi[everything] - 1.0)
         elif init.model == "normal":
@@ -151,6 +151,9 @@ def initial_weights(scenario: Scenario, plan: NetworkPlan) -> np.ndarray:
             theta[weights] = limit * (2.0 * xi[weights] - 1.0)
         else:  # he: N(0, scale sqrt(2 / fan-in))
             theta[weights] = init.scale * math.sqrt(2.0 / layer.rows) * xi[weights]
+    for layer in plan.trainable:
+        copies = theta[layer.theta : layer.theta + layer.parameters].reshape(layer.copies, layer.shared)
+        copies[1:] = copies[0]
     last = plan.output
     theta[last.theta : last.theta + last.parameters] *= init.last_scale
     return theta
@@ -172,7 +175,7 @@ def _devices(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, dtype: np.
         random.uniforms(u, chip.fabrication_seed, random.STREAM_STUCK, 0, 0, 0)
         free[u < chip.synapse.stuck_fraction] = 0
     up, down = drawn.scale_up * free, drawn.scale_down * free  # a stuck device takes steps of zero
-    if exact:
+    if exact and mechanism(scenario, trainer) != "write":
         up, down, low, high = (np.ones(1, dtype) for _ in range(4))
     else:
         low, high = drawn.w_min, drawn.w_max
@@ -240,12 +243,12 @@ def settings(scenario: Scenario, composition: Composition, data: Dataset, step_s
     if isinstance(trainer, MGD):
         code = registry.find("perturbation", trainer.code.model).module
         s0, s1 = trainer.code.settings()  # type: ignore[attr-defined]
-        amplitude = code.amplitude(P, norm_mag, s0)
+        amplitude = code.amplitude(plan.shared, norm_mag, s0)
         amplitude, norm_mag = _hardware_amplitude(scenario, trainer, amplitude, norm_mag)
         tau_p = trainer.tau_p
         if trainer.normalise:
             tau = max(1, trainer.tau_theta // trainer.tau_p)
-            scale = math.sqrt(tau / (tau + P - 1.0)) * P / trainer.tau_theta
+            scale = math.sqrt(tau / (tau + plan.shared - 1.0)) * plan.shared / trainer.tau_theta
     noise = astrocyte.cost_noise_std
     if astrocyte.cost_noise_density > 0.0:
         measuring_s = max(chip.timing.perturbation_period_s, step_s / len(composition.step.slots), 1e-15)

@@ -65,7 +65,7 @@ def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
         sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")  # type: ignore[arg-type]
     dtype = machine.arrays["theta"].dtype.str[1:]
     for layer in machine.plan.trainable:
-        shape = (layer.rows + 1, layer.columns)
+        shape = (layer.copies * (layer.rows + 1), layer.columns)
         sink.declare(Table(
             f"/weights/{layer.name}",
             (TICK, _column("value", "1", "weights row by row, biases last", dtype, shape)),

@@ -113,13 +113,15 @@ def program(
     for k in range(count):
         e = start + k
         units = change[k] / step_size
-        if units == 0.0 and rounding != CARRY:
-            continue
+        if (units == 0.0 and rounding != CARRY) or (scale_up[e] == 0.0 and scale_down[e] == 0.0):
+            continue  # nothing wanted, or a stuck device
         pulses = whole_pulses(units, rounding, residual, e, rounding_key)
         if pulses == 0:
             continue
         up = pulses > 0
         number = min(abs(pulses), limit)
+        if rounding == CARRY:
+            residual[e] += (abs(pulses) - number) * (1.0 if up else -1.0)
         w = theta[e]
         for p in range(number):
             dw = device_step(w, up, scale_up[e], scale_down[e], w_min[e], w_max[e])

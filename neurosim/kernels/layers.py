@@ -51,22 +51,32 @@ def conv2d(w: Floats, b: Floats, x: Floats, z: Floats) -> None:
 
 
 @kernel
-def conv2d_replicated(w: Floats, b: Floats, x: Floats, z: Floats) -> None:
-    """`conv2d` with one copy of the weights per position: w [rows, columns, u, v, c, o], b [rows, columns, o]."""
-    size, channels, n_out = w.shape[2], w.shape[4], w.shape[5]
+def conv2d_replicated(theta: Floats, x: Floats, z: Floats, size: int) -> None:
+    """`conv2d` with one copy of weights and biases per position: theta [positions * (size^2 c_in + 1) * c_out]."""
+    channels, n_out = x.shape[2], z.shape[2]
+    shared = (size * size * channels + 1) * n_out
     for oy in range(z.shape[0]):
         for ox in range(z.shape[1]):
+            copy = (oy * z.shape[1] + ox) * shared
             out = z[oy, ox]
             for o in range(n_out):
-                out[o] = b[oy, ox, o]
+                out[o] = theta[copy + shared - n_out + o]
             for u in range(size):
                 for v in range(size):
                     for c in range(channels):
                         xi = x[oy + u, ox + v, c]
                         if xi != 0.0:
-                            row = w[oy, ox, u, v, c]
+                            row = copy + ((u * size + v) * channels + c) * n_out
                             for o in range(n_out):
-                                out[o] += xi * row[o]
+                                out[o] += xi * theta[row + o]
+
+
+@kernel
+def tie(vector: npt.NDArray[Any], start: int, shared: int, copies: int) -> None:
+    """Give all copies of a replicated array what its first copy holds."""
+    for k in range(1, copies):
+        for e in range(shared):
+            vector[start + k * shared + e] = vector[start + e]
 
 
 @kernel

@@ -32,7 +32,7 @@ def plot_accuracy(trace: Trace, axes: Axes, against: str = "inferences") -> Axes
     _target(trace, axes, against)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=None))
     axes.set_ylabel("test accuracy (%)")
-    axes.set_ylim(0.0, 1.0)
+    axes.set_ylim(0.0, 1.03)
     return _against(axes, against)
 
 

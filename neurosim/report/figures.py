@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 
 from neurosim.report import curves, energy, states, style
 from neurosim.report.account import account_of
-from neurosim.trace import Trace
+from neurosim.trace import TableView, Trace
 
 _WIDE = 11.0
-_MOST_LAYERS = 4
+_MOST_LAYERS = 6
 
 
 class NotShownError(Exception):
@@ -67,9 +67,11 @@ def _png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: float, height: float, left_out: int = 0) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    if left_out:
+        figure.suptitle(f"{left_out} more layers are not shown", fontsize=10)
     return figure
 
 
@@ -158,10 +160,10 @@ def _agreement(trace: Trace) -> Figure:
 
 
 def _raster(trace: Trace) -> Figure:
-    layers = [name for name, table in trace.spikes.items() if len(table) > 0][:_MOST_LAYERS]
+    layers, left_out = _filled(trace.spikes)
     if not layers:
         raise NotShownError("no spikes were recorded")
-    figure = _figure(_WIDE, 0.6 + 2.6 * len(layers))
+    figure = _figure(_WIDE, 0.6 + 2.6 * len(layers), left_out)
     for axes, layer in zip(figure.subplots(len(layers), 1, sharex=True, squeeze=False)[:, 0], layers, strict=True):
         states.plot_raster(trace, axes, layer)
         axes.label_outer()
@@ -169,12 +171,18 @@ def _raster(trace: Trace) -> Figure:
 
 
 def _weights(trace: Trace) -> Figure:
-    layers = [name for name, table in trace.weights.items() if len(table) > 0][:_MOST_LAYERS]
+    layers, left_out = _filled(trace.weights)
     if not layers:
         raise NotShownError("no weights were recorded")
-    figure = _figure(_WIDE, 3.6)
-    for axes, layer in zip(figure.subplots(1, len(layers), squeeze=False)[0], layers, strict=True):
+    columns = min(3, len(layers))
+    rows = -(-len(layers) // columns)
+    figure = _figure(_WIDE, 0.5 + 3.0 * rows, left_out)
+    panels = [*figure.subplots(rows, columns, squeeze=False).flat]
+    for axes, layer in zip(panels, layers, strict=False):
         states.plot_weight_histogram(trace, axes, layer)
+    for axes in panels[len(layers) :]:
+        axes.set_axis_off()
+    _shared_legend(figure, panels[0])
     return figure
 
 
@@ -200,29 +208,34 @@ def _fields(trace: Trace) -> Figure:
 
 
 def _delta(trace: Trace) -> Figure:
-    layers = _delta_layers(trace, rows=1)
-    figure = _figure(_WIDE, 0.5 + 3.0 * len(layers))
+    layers, left_out = _delta_layers(trace, rows=1)
+    figure = _figure(_WIDE, 0.5 + 3.0 * len(layers), left_out)
     for axes, layer in zip(figure.subplots(len(layers), 1, squeeze=False)[:, 0], layers, strict=True):
         figure.colorbar(states.plot_delta(trace, axes, layer), ax=axes, label="δ = ∂C/∂bias (1)", extend="both")
     return figure
 
 
 def _delta_history(trace: Trace) -> Figure:
-    layers = _delta_layers(trace, rows=2)
-    figure = _figure(_WIDE, 0.5 + 2.8 * len(layers))
+    layers, left_out = _delta_layers(trace, rows=2)
+    figure = _figure(_WIDE, 0.5 + 2.8 * len(layers), left_out)
     for axes, layer in zip(figure.subplots(len(layers), 1, squeeze=False)[:, 0], layers, strict=True):
         figure.colorbar(states.plot_delta_history(trace, axes, layer), ax=axes, label="δ = ∂C/∂bias (1)", extend="both")
     return figure
 
 
-def _delta_layers(trace: Trace, rows: int) -> list[str]:
-    tables = trace.delta
-    if not tables:
+def _delta_layers(trace: Trace, rows: int) -> tuple[list[str], int]:
+    if not _filled(trace.delta)[0]:
         raise NotShownError("no δ-vectors were recorded")
-    layers = [name for name, table in tables.items() if len(table) >= rows and len(table.shape("value")) == 2]
+    layers, left_out = _filled({name: table for name, table in trace.delta.items() if len(table) >= rows})
     if not layers:
-        raise NotShownError("the δ-vectors were recorded only once" if rows > 1 else "no δ-vectors were recorded")
-    return layers[:_MOST_LAYERS]
+        raise NotShownError("the δ-vectors were recorded only once")
+    return layers, left_out
+
+
+def _filled(tables: Mapping[str, TableView]) -> tuple[list[str], int]:
+    """The first layers that have rows, and how many more there are."""
+    names = [name for name, table in tables.items() if len(table) > 0]
+    return names[:_MOST_LAYERS], max(0, len(names) - _MOST_LAYERS)
 
 
 KINDS = (

@@ -69,14 +69,17 @@ def plot_weight_histogram(trace: Trace, axes: Axes, layer: str) -> Axes:
     for (_, label, colour, line), value in zip(rows, values, strict=True):
         axes.hist(value, bins=list(edges), histtype="step", color=colour, linestyle=line, linewidth=1.8, label=label)
     style.count_axis(axes, "y", "weights (count)")
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.set_xlabel("weight (1)")
     axes.set_title(style.plain(layer))
-    axes.legend(loc="upper right")
     return axes
 
 
 def image_side(shape: Sequence[int]) -> tuple[int, int] | None:
-    """Side and channels of the image that a dense layer of this shape looks at; None where it is no image."""
+    """Side and channels of the image that a layer's ``[inputs, neurons]`` looks at; None where it is no image.
+
+    Images are rows x columns x channels; a convolution looks at a patch.
+    """
     if len(shape) != 2:
         return None
     for inputs in (shape[0], shape[0] - 1):  # perhaps with a row of biases
@@ -95,7 +98,7 @@ def receptive_fields(table: TableView) -> tuple[np.ndarray, np.ndarray, np.ndarr
     side, channels = found
     before, after = (table.read("value", row, stop)[0].astype(float) for row, stop in ((0, 1), (len(table) - 1, None)))
     chosen = np.sort(np.argsort(-np.linalg.norm(np.nan_to_num(after - before), axis=0), kind="stable")[:FIELDS])
-    images = [weights[: side * side * channels, chosen].T.reshape(len(chosen), channels, side, side).mean(axis=1)
+    images = [weights[: side * side * channels, chosen].T.reshape(len(chosen), side, side, channels).mean(axis=3)
               for weights in (before, after)]  # fmt: skip
     return chosen, images[0], images[1]
 

@@ -60,6 +60,7 @@ def plain(text: object) -> str:
 def count_axis(axes: Axes, which: str, label: str) -> None:
     """Whole numbers, with k and M for thousands and millions."""
     axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(EngFormatter(sep=""))
     axis.set_label_text(label)
 

@@ -16,7 +16,7 @@ from neurosim.trace import attributes, checkpoints, guard, layout
 from neurosim.trace.checkpoints import Checkpoint
 from neurosim.trace.datasets import checked, follow, texts_of
 from neurosim.trace.staged import StagedFile, recover
-from neurosim.trace.tables import COLUMNS, Layers, LedgerView, TableView, missing
+from neurosim.trace.tables import COLUMNS, ORDER, Layers, LedgerView, TableView, missing
 
 _DEEPEST = 8
 
@@ -119,9 +119,10 @@ class Trace:
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
-        """Paths of all tables."""
+        """Paths of all tables, in the order in which they were declared."""
         with guard.reading(self.path):
-            return tuple(_tables_below(self._open, ""))
+            found = sorted(_tables_below(self._open, ""))
+            return tuple(name for _, name in found)
 
     def has_table(self, name: str) -> bool:
         """Whether there is a table at this path."""
@@ -251,8 +252,8 @@ def _check_format(file: Any, path: Path) -> None:
         )
 
 
-def _tables_below(group: Any, prefix: str, depth: int = 0) -> Iterator[str]:
-    """Paths of tables; checkpoints and links are not looked into."""
+def _tables_below(group: Any, prefix: str, depth: int = 0) -> Iterator[tuple[int, str]]:
+    """Order and path of tables; checkpoints and links are not looked into."""
     for key in group:
         name = f"{prefix}/{key}"
         if name == checkpoints.GROUP or not isinstance(group.get(key, getlink=True), h5py.HardLink):
@@ -260,5 +261,5 @@ def _tables_below(group: Any, prefix: str, depth: int = 0) -> Iterator[str]:
         child = group[key]
         if isinstance(child, h5py.Group) and depth < _DEEPEST:
             if COLUMNS in child.attrs:
-                yield name
+                yield int(child.attrs.get(ORDER, -1)), name
             yield from _tables_below(child, name, depth + 1)

@@ -14,6 +14,8 @@ from neurosim.trace.datasets import checked, follow, texts_of
 
 COLUMNS = "columns"
 """The attribute of a group that makes it a table: the names of its columns, in order."""
+ORDER = "order"
+"""When a table was declared: HDF5 itself would list tables by name, and layers have an order."""
 
 
 def column_problem(dataset: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
@@ -53,7 +55,7 @@ class TableView:
             return {
                 str(key): attributes.plain(value, self._path, self.name)
                 for key, value in self._group.attrs.items()
-                if key != COLUMNS
+                if key not in (COLUMNS, ORDER)
             }
 
     def unit(self, column: str) -> str:

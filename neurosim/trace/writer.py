@@ -28,7 +28,7 @@ from neurosim.trace.datasets import follow, text_array
 from neurosim.trace.layout import Status
 from neurosim.trace.reader import open_trace
 from neurosim.trace.staged import StagedFile, check_unlocked
-from neurosim.trace.tables import COLUMNS, column_problem
+from neurosim.trace.tables import COLUMNS, ORDER, column_problem
 
 _OPEN, _CLOSED, _RENAMED, _FAILED = "open", "closed", "renamed", "failed"
 
@@ -151,7 +151,8 @@ class TraceWriter:
             lengths = {dataset.shape[0] for dataset in datasets.values()}
             if len(lengths) != 1:
                 raise TraceError(f"{self._part}: the columns of {table.path} differ in length")
-            attributes.write(group, {**table.attributes, COLUMNS: [column.name for column in table.columns]})
+            own = {COLUMNS: [column.name for column in table.columns], ORDER: len(self._tables)}
+            attributes.write(group, {**table.attributes, **own})
             self._tables[table.path] = _Growing(table, datasets, lengths.pop())
 
     def append(self, path: str, rows: Mapping[str, npt.ArrayLike]) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,16 +16,15 @@ from typing import Any, Literal
 
 import numpy as np
 import tomli_w
-import tomllib
 
 from neurosim import models, training
 from neurosim._version import __version__
-
+from neurosim.chip.population import Network
 from neurosim.data import Dataset, silent
 from neurosim.data import load as load_data
 from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
-
+from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import NullSink
 from neurosim.errors import DivergenceError, InputError
 from neurosim.kernels.random import RNG_VERSION
@@ -32,7 +32,7 @@ from neurosim.spec import load
 from neurosim.spec.scenario import Scenario
 from neurosim.trace import Trace, TraceWriter, open_trace
 
-__all__ = ["Run", "Trace", "open_trace", "resume", "run"]
+__all__ = ["Network", "Run", "Simulation", "Trace", "open_trace", "resume", "run"]
 
 Mode = Literal["burst", "event"]
 Progress = Callable[[Control], None]
@@ -87,9 +87,7 @@ def load_dataset(scenario: Scenario, quiet: bool = True) -> Dataset:
         options["bits"] = task.bits
     if task.data == "nist7x7":
         options["noise_std"] = task.noise_std
-    return load_data(
-        task.data, None, task.n_train, task.n_test, silent if quiet else None, options=options or None
-    )
+    return load_data(task.data, None, task.n_train, task.n_test, silent if quiet else None, options=options or None)
 
 
 def build(scenario: Scenario, quiet: bool = True) -> Machine:
@@ -142,7 +140,7 @@ def run(
     writer = None
     machine = build(resolved, quiet)
     if record:
-        writer = TraceWriter.create(path, force=force, attributes=_attributes(resolved))
+        writer = TraceWriter.create(path, force=force, attributes={"scenario": name, **_attributes(resolved)})
         writer.write("/config/chip", tomli_w.dumps(_plain(resolved)["chip"]), "1", "the chip, resolved")
         writer.write("/config/scenario", tomli_w.dumps(_plain(resolved)), "1", "the scenario, resolved")
         writer.write("/config/name", name, "1", "name of the scenario")

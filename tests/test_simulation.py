@@ -180,7 +180,9 @@ def test_spikes_times_fan_out_are_the_synaptic_events_one_tick_later() -> None:
 def test_counts_by_core_follow_from_spikes_and_placement() -> None:
     net = random_network(1)
     sim = Simulation(toy(geometry=ROOMY), net, record=("a", "b"))
+    assert not any(by_core.any() for by_core in sim.counts_by_core.values())
     out = sim.run(50)
+    assert set(out.counts_by_core) == set(sim.counts_by_core)
     for name, by_core in out.counts_by_core.items():
         assert by_core.shape == (6,)
         assert by_core.sum() == out.counts[name], name

@@ -81,10 +81,13 @@ def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mecha
         problems.append(f"training.difference: {difference!r} is not among {_list(able.differences)}")
     if space == "node" and chip.astrocyte.latency_steps > 0:
         problems.append(
-            f"chip.astrocyte.latency_steps = {chip.astrocyte.latency_steps}: node probes wait for their own C~; set it to 0"
+            f"chip.astrocyte.latency_steps = {chip.astrocyte.latency_steps}: node probes wait for their own C~; "
+            "set it to 0"
         )
     if space == "node" and mechanism == "host":
-        problems.append("training: node probes cannot be applied through the host link; use trainer mgd with --host-loop")
+        problems.append(
+            "training: node probes cannot be applied through the host link; use trainer mgd with --host-loop"
+        )
     return problems
 
 

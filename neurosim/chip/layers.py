@@ -167,7 +167,8 @@ def plan_network(network: Network, in_shape: tuple[int, ...], n_out: int) -> Net
         problems.append("network.layers: pooling needs analog neurons; a spiking network has none to pool")
     if not problems and layers[-1].n != n_out:
         problems.append(
-            f"network.layers.{layers[-1].name}: has {layers[-1].n} outputs, but the task needs {n_out}; set its size to {n_out}"
+            f"network.layers.{layers[-1].name}: has {layers[-1].n} outputs, but the task needs {n_out}; "
+            f"set its size to {n_out}"
         )
     if problems:
         raise InputError(problems)

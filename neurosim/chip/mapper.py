@@ -8,6 +8,7 @@ position.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.errors import CapacityError
@@ -110,4 +111,4 @@ def _hops(tiles: list[Tile], plan: NetworkPlan, geometry: Geometry) -> tuple[tup
     first = {layer.index: next(tile.core for tile in tiles if tile.layer == layer.index) for layer in plan.trainable}
     cores = [first[layer.index] for layer in plan.trainable]
     width = geometry.mesh_width
-    return tuple((b % width - a % width, b // width - a // width) for a, b in zip(cores, cores[1:], strict=False))
+    return tuple((b % width - a % width, b // width - a // width) for a, b in pairwise(cores))

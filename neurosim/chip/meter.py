@@ -207,8 +207,10 @@ class Meter:
 
     def used(self, trainer_writes: bool) -> list[str]:
         """Countables that the run will use for certain: they need prices before it starts."""
-        tally = {name: 1 for name in _NEEDED}
-        tally |= {f"{name}_{layer.index}": 1 for layer in self.plan.layers for name in ("ACTIVE", "CONDUCTANCE", "FIRED")}
+        tally = dict.fromkeys(_NEEDED, 1)
+        tally |= {
+            f"{name}_{layer.index}": 1 for layer in self.plan.layers for name in ("ACTIVE", "CONDUCTANCE", "FIRED")
+        }
         tally |= {"REPLAYS": self.plan.parameters * int(self.workload.space == "weight")}
         if self.workload.space == "none":
             tally |= {"PERTURBED": 0, "BROADCASTS": 0, "DRAWS": 0, "APPLICATIONS": 0}
@@ -244,7 +246,6 @@ _NEEDED = (
     "CLEAN", "PERTURBED", "SAMPLES", "COSTS", "BROADCASTS", "DELTA_WORDS", "DELTA_WRITES", "ACCUMULATIONS", "REPLAYS",
     "PULSES", "PERTURBATION_PULSES", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS",
 )  # fmt: skip
-
 
 
 def check_prices(meter: Meter, trainer_writes: bool) -> None:

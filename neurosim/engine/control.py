@@ -75,7 +75,7 @@ class Control:
         return self.machine.scenario.probes.gradient_agreement and isinstance(self.machine.trainer, DeltaMGD)
 
     def run(self) -> str:
-        """Run to the end; returns ``complete`` or ``interrupted``. Raises DivergenceError when the cost is not finite."""
+        """Run to the end; returns ``complete`` or ``interrupted``; DivergenceError on a cost that is not finite."""
         done = self.env.process(self._cores())
         self.env.run(until=done)
         status = str(done.value)
@@ -166,7 +166,7 @@ class Control:
                         machine.phase("measure", slot)
                         if step.slots[slot] == 0 and step.space == "weight":
                             machine.clear_stale()
-                        event.value.succeed()
+                        happened[event].succeed()
             machine.phase("broadcast")
             machine.collect()
             if machine.diverged_at is None:

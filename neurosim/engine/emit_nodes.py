@@ -145,7 +145,11 @@ def _deposit(plan: NetworkPlan, exact: bool, windowed: bool, stuck: bool) -> str
         counts = "devices, devices, row_slots, most" if exact else "S.pulse_tally[0], S.pulse_tally[1], row_slots, most"
         lines += [f"written(S, {counts})", "S.tally[T_UPDATES] += 1", "S.ri[RI_CURRENTS_STALE] = 1"]
     else:
-        lines += ["S.tally[T_ACCUMULATIONS] += SIZE", "if (S.ri[RI_STEP] + 1) % S.pi[PI_TAU_THETA] == 0:", "    commit(S)"]
+        lines += [
+            "S.tally[T_ACCUMULATIONS] += SIZE",
+            "if (S.ri[RI_STEP] + 1) % S.pi[PI_TAU_THETA] == 0:",
+            "    commit(S)",
+        ]
     return f"""
 @kernel
 def deposit(S, factor):

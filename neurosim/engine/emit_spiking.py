@@ -53,9 +53,12 @@ def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -
             lines += ["if SIGNS[slot] != 0.0:",
                       "    sign = S.theta.dtype.type(SIGNS[slot] * S.pf[PF_AMPLITUDE])",
                       "    for j in range(z.size):",
-                      f"        z[j] += sign * tilde(S.words, S.mismatch, {bias} + j % {layer.columns}, number(S, slot))"]  # fmt: skip
-        lines += ["if S.pf[PF_CELL_PAIR] > 0.0:",
-                  f"    S.tally[T_CONDUCTANCE_{layer.index}] += int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5) * WINDOW"]  # fmt: skip
+                      f"        e = {bias} + j % {layer.columns}",
+                      "        z[j] += sign * tilde(S.words, S.mismatch, e, number(S, slot))"]  # fmt: skip
+        lines += [
+            "if S.pf[PF_CELL_PAIR] > 0.0:",
+            f"    S.tally[T_CONDUCTANCE_{layer.index}] += int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5) * WINDOW",
+        ]
     if step.space == "node":
         lines += ["if SIGNS[slot] != 0.0:", f"    inject(z, S.injection[slot, {first}:{end}])"]
     return lines
@@ -162,9 +165,12 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> list[str]:
         before = plan.layers[layer.index - 1]
         fired, count = f"S.fired[{before.act}:{before.act + before.n}]", f"S.fired_count[{before.index}]"
     w, _ = weights(layer)
-    lines = [f"spikes = {count}", f"S.tally[T_ACTIVE_{layer.index}] += spikes",
-             "if S.pf[PF_CELL_PAIR] > 0.0:",
-             f"    S.tally[T_CONDUCTANCE_{layer.index}] += spikes * int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)"]  # fmt: skip
+    lines = [
+        f"spikes = {count}",
+        f"S.tally[T_ACTIVE_{layer.index}] += spikes",
+        "if S.pf[PF_CELL_PAIR] > 0.0:",
+        f"    S.tally[T_CONDUCTANCE_{layer.index}] += spikes * int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
+    ]
     if layer.type == "conv2d":
         shape = layer.in_shape if len(layer.in_shape) == 3 else (*layer.in_shape, 1)
         call = f"scatter_conv2d({{w}}, {fired}, spikes, {shape[1]}, {shape[2]}, current.reshape({layer.shape}))"

@@ -209,8 +209,7 @@ S.tally[T_ACCUMULATIONS] += SIZE
         pairs = [("n", "0.5 * factor"), ("n + 1", "-0.5 * factor")]
     if direct:
         calls = "\n".join(
-            f"add_code(S.theta, -S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE] * {factor}, words, {n})"
-            for n, factor in pairs
+            f"add_code(S.theta, -S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE] * {factor}, words, {n})" for n, factor in pairs
         )
         work = f"""\
 {calls}

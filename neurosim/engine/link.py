@@ -54,7 +54,9 @@ def _arena(name: str, array: np.ndarray) -> str:
     return "F" if array.dtype.kind == "f" else "I"
 
 
-def pack(arrays: dict[str, np.ndarray], fields: dict[str, Field], dtype: np.dtype) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def pack(
+    arrays: dict[str, np.ndarray], fields: dict[str, Field], dtype: np.dtype
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Copy all arrays into arenas; returns (arenas, the same arrays as views of them)."""
     kinds = {"F": dtype, "D": np.dtype(np.float64), "I": np.dtype(np.int64), "W": np.dtype(np.uint32)}
     arenas = {}

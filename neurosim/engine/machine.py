@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+
 import numpy as np
 
 from neurosim.accounting import Ledger, price_table
@@ -64,7 +65,9 @@ class Machine:
         )  # fmt: skip
         problems = []
         if plan.spiking and step.space == "none":
-            problems.append("training.model: backprop needs analog neurons; the gradient of a spike count is not defined")
+            problems.append(
+                "training.model: backprop needs analog neurons; the gradient of a spike count is not defined"
+            )
         if plan.spiking and self.scenario.chip.timing.tick_s == 0.0:
             problems.append("chip.timing.tick_s = 0: a spiking network needs the length of a tick")
         if isinstance(trainer, MGD):
@@ -79,7 +82,9 @@ class Machine:
                 if layer.type == "conv2d"
             ]
             if self.data.classes == 0:
-                problems.append("task.data: delta-mgd keeps a delta-vector per class, and this data has no class labels")
+                problems.append(
+                    "task.data: delta-mgd keeps a delta-vector per class, and this data has no class labels"
+                )
         copied = [layer.name for layer in plan.layers if layer.copies > 1]
         if copied and (plan.spiking or step.space == "node" or (code is not None and code != "random")):
             problems.append(
@@ -95,7 +100,7 @@ class Machine:
         problems = []
         if trainer.difference == "high-pass" and trainer.tau_x == 1 and self.data.n_train > 1:
             problems.append(
-                "training.tau_x = 1: the high-pass blanks the edge of every new sample, so nothing would ever be learned; "
+                "training.tau_x = 1: the high-pass blanks the edge of every new sample, so nothing would be learned; "
                 "use a tau_x above 1"
             )
         late = self.scenario.chip.astrocyte.latency_steps * trainer.step_plan().numbers_per_period
@@ -239,4 +244,3 @@ class Machine:
             if not np.isfinite(span).all():
                 return layer.name
         return self.plan.output.name
-

@@ -98,7 +98,7 @@ def compose(
     return source, modules
 
 
-_BURST = '''
+_BURST = """
 
 @kernel(cache=True)
 def burst(F, N, C, segments, first, target, weight, axon_first, axons, record, R, D, ticks):
@@ -117,7 +117,7 @@ def burst(F, N, C, segments, first, target, weight, axon_first, axons, record, R
         R[FIRED_COUNT] = count
         R[TICK] = tick + 1
     return ticks
-'''
+"""
 
 _DELIVER = """
 # deliver: spikes of the last tick reach their synapses

@@ -36,7 +36,12 @@ def fingerprint(source: str, modules: tuple[str, ...]) -> str:
         module = sys.modules.get(name) or importlib.import_module(name)
         digest.update(name.encode())
         digest.update(Path(str(module.__file__)).read_bytes())
-    for item in (numba.__version__, llvmlite.binding.get_host_cpu_name(), sys.version, os.environ.get("NEUROSIM_BOUNDSCHECK", "")):
+    for item in (
+        numba.__version__,
+        llvmlite.binding.get_host_cpu_name(),
+        sys.version,
+        os.environ.get("NEUROSIM_BOUNDSCHECK", ""),
+    ):
         digest.update(item.encode())
     return digest.hexdigest()[:20]
 
@@ -65,7 +70,8 @@ def load(source: str, modules: tuple[str, ...]) -> ModuleType:
             f"cannot write compiled kernels to {folder}: {error.strerror}; set NEUROSIM_CACHE to a folder you can write"
         ) from None
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

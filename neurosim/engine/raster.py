@@ -20,7 +20,11 @@ def record_spikes(machine: Machine, sink: Sink) -> None:
             f"/spikes/{name}",
             (Column("tick", "tick", "tick within the shown samples, one window after another", "i8"),
              Column("neuron", "1", "neuron of the layer", "i4"), Column("sample", "1", "test sample", "i4")),
-            {"long_name": f"spikes of {name} on the first {SAMPLES} test samples", "window": machine.composition.window},
+            {
+                    "long_name": f"spikes of {name} on the first {SAMPLES} test samples",
+                    "window": machine.composition.window,
+                    "neurons": machine.plan.layer(name).n,
+                },
         ))  # fmt: skip
     kept = {name: arena.copy() for name, arena in machine.arenas.items()}
     for sample in range(min(SAMPLES, machine.data.n_test)):

@@ -93,6 +93,7 @@ class Simulation:
         self._pace = 1
         self._counts: ByCore = {}
         self._ledger = Ledger()
+        self._count(0)
 
     # running
 

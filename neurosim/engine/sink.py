@@ -43,7 +43,7 @@ class Sink(Protocol):
     def append(self, path: str, rows: Mapping[str, npt.ArrayLike]) -> None:
         """Add rows to a declared table: one array ``[rows, *shape]`` per column."""
 
-    def write(self, path: str, value: npt.ArrayLike | str, unit: str, long_name: str) -> None:
+    def write(self, path: str, value: npt.ArrayLike | str | list[str], unit: str, long_name: str) -> None:
         """Write one whole dataset (an array, or a list of names), replacing an older one."""
 
     def checkpoint(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ class NullSink:
     def append(self, path: str, rows: Mapping[str, npt.ArrayLike]) -> None:
         """Ignore the rows."""
 
-    def write(self, path: str, value: npt.ArrayLike | str, unit: str, long_name: str) -> None:
+    def write(self, path: str, value: npt.ArrayLike | str | list[str], unit: str, long_name: str) -> None:
         """Ignore the dataset."""
 
     def checkpoint(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:

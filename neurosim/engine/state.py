@@ -27,7 +27,9 @@ from neurosim.training.node import NodeSpace
 Arrays = dict[str, np.ndarray]
 
 
-def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: float, start: np.ndarray | None) -> Arrays:
+def build(
+    scenario: Scenario, composition: Composition, data: Dataset, step_s: float, start: np.ndarray | None
+) -> Arrays:
     """All arrays of the machine, before the first step. ``start``: weights to begin with instead of drawn ones."""
     plan, trainer = composition.plan, scenario.training
     assert isinstance(trainer, Trainer)
@@ -36,7 +38,9 @@ def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: f
     slots = len(composition.step.slots) + 1
     weight_space = composition.step.space == "weight"
     node_space = composition.step.space == "node"
-    windowed = trainer.tau_theta > 1 or trainer.optimizer != "plain" or any(layer.type == "conv2d" for layer in plan.layers)
+    windowed = (
+        trainer.tau_theta > 1 or trainer.optimizer != "plain" or any(layer.type == "conv2d" for layer in plan.layers)
+    )
     gradient = weight_space or windowed or not plan.spiking or composition.step.space == "none"
     nodes = N if node_space else 1
     classes = max(1, data.classes) if isinstance(trainer, DeltaMGD) else 1
@@ -71,7 +75,10 @@ def build(scenario: Scenario, composition: Composition, data: Dataset, step_s: f
         "norms": np.ones(len(plan.layers), np.float64),
         "live": np.ones(N, np.int64),
         "delta": np.zeros((classes, nodes), dtype),
-        **{name: np.zeros(nodes, dtype) for name in ("orthogonal", "prior", "estimate", "rates", "sigma", "delta_change")},
+        **{
+            name: np.zeros(nodes, dtype)
+            for name in ("orthogonal", "prior", "estimate", "rates", "sigma", "delta_change")
+        },
         "act_gradient": np.zeros(N, dtype),
         "z_gradient": np.zeros(N, dtype),
         "ring": np.zeros(scenario.chip.astrocyte.latency_steps + 1, np.float64),
@@ -159,7 +166,9 @@ def initial_weights(scenario: Scenario, plan: NetworkPlan) -> np.ndarray:
     return theta
 
 
-def _devices(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, dtype: np.dtype, start: np.ndarray | None) -> Arrays:
+def _devices(
+    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, dtype: np.dtype, start: np.ndarray | None
+) -> Arrays:
     """Device mismatch (from the fabrication seed), stuck devices, and the weights they hold at first."""
     chip, P = scenario.chip, plan.parameters
     parameters = chip.synapse.device
@@ -223,7 +232,10 @@ def _injectors(scenario: Scenario, plan: NetworkPlan, composition: Composition, 
     """Amplitude mismatch of perturbation generators: per weight, or per injector."""
     std, seed = scenario.chip.perturbation.amplitude_dtod, scenario.chip.fabrication_seed
     arrays: Arrays = {}
-    for name, space, size, which in (("mismatch", "weight", plan.parameters, 0), ("node_mismatch", "node", plan.activations, 1)):
+    for name, space, size, which in (
+        ("mismatch", "weight", plan.parameters, 0),
+        ("node_mismatch", "node", plan.activations, 1),
+    ):
         xi = np.zeros(size if composition.step.space == space and std > 0.0 else 1)
         if xi.size > 1 or (std > 0.0 and composition.step.space == space):
             random.normals(xi, seed, random.STREAM_AMPLITUDE, which, 0, 0)
@@ -231,7 +243,9 @@ def _injectors(scenario: Scenario, plan: NetworkPlan, composition: Composition, 
     return arrays
 
 
-def settings(scenario: Scenario, composition: Composition, data: Dataset, step_s: float) -> tuple[np.ndarray, np.ndarray]:
+def settings(
+    scenario: Scenario, composition: Composition, data: Dataset, step_s: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The run-time settings (``pi``, ``pf``) of a scenario; ``step_s`` is the nominal duration of a step."""
     chip, trainer, plan = scenario.chip, scenario.training, composition.plan
     assert isinstance(trainer, Trainer)
@@ -283,7 +297,8 @@ def settings(scenario: Scenario, composition: Composition, data: Dataset, step_s
         "PROBE_RMS": (node.probe_rms or 0.0) if node else 0.0,
         "ALIGNED_MEMORY_RATE": delta.aligned_memory_rate if delta else 0.0,
         "REFRESH_BLEND": delta.refresh_blend if delta else 1.0,
-        "START_MEMBRANE": scenario.network.spiking.start_membrane, "DELTA_RANGE": astrocyte.delta_range, "DELTA_KEEP": delta_keep,
+        "START_MEMBRANE": scenario.network.spiking.start_membrane, "DELTA_RANGE": astrocyte.delta_range,
+        "DELTA_KEEP": delta_keep,
         "TRACE_DECAY": scenario.network.spiking.trace_decay,
     }  # fmt: skip
     return (

@@ -57,13 +57,14 @@ def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
     for table in (TRAINING, EVAL, LEDGER):
         sink.declare(table)
     prices = machine.meter.prices
-    sink.write("/ledger/action", list(ACTIONS), "1", "names of the ledger's columns")  # type: ignore[arg-type]
-    sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")  # type: ignore[arg-type]
+    sink.write("/ledger/action", list(ACTIONS), "1", "names of the ledger's columns")
+    sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")
     for name, value in (("energy_J", prices.energy_J), ("low_J", prices.low_J), ("high_J", prices.high_J)):
         sink.write(f"/ledger/price/{name}", value, "J", f"price of one count, {name}")
     for name, texts in (("kind", [kind or "none" for kind in prices.kind]), ("source", list(prices.source))):
-        sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")  # type: ignore[arg-type]
+        sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")
     dtype = machine.arrays["theta"].dtype.str[1:]
+    classes = len(machine.arrays["delta"])
     for layer in machine.plan.trainable:
         shape = (layer.copies * (layer.rows + 1), layer.columns)
         sink.declare(Table(
@@ -74,11 +75,13 @@ def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
         if isinstance(machine.trainer, DeltaMGD):
             sink.declare(Table(
                 f"/astrocyte/delta/{layer.name}",
-                (TICK, _column("value", "1", "delta per class and neuron", dtype, (machine.arrays["delta"].shape[0], layer.n))),
+                (TICK, _column("value", "1", "delta per class and neuron", dtype, (classes, layer.n))),
                 {"long_name": f"delta-vectors of {layer.name}"},
             ))  # fmt: skip
     if agreement:
-        columns = [_column(layer.name, "1", f"share of equal signs in {layer.name}") for layer in machine.plan.trainable]
+        columns = [
+            _column(layer.name, "1", f"share of equal signs in {layer.name}") for layer in machine.plan.trainable
+        ]
         sink.declare(Table("/agreement", (STEP, *columns), {"long_name": "signs of delta against the true gradient"}))
 
 

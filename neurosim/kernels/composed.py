@@ -21,9 +21,7 @@ Words = npt.NDArray[np.uint32]
 
 
 @kernel
-def dense_shift(
-    x: Floats, d: Floats, words: Words, mismatch: Floats, offset: int, n_out: int, n: int
-) -> None:
+def dense_shift(x: Floats, d: Floats, words: Words, mismatch: Floats, offset: int, n_out: int, n: int) -> None:
     """``d_j = b~_j + sum_i x_i w~_ij``: what a weight perturbation adds to the pre-activations.
 
     ``words[offset:]`` belongs to the layer: weights row by row, then biases.

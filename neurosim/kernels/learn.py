@@ -79,7 +79,7 @@ def whole_pulses(units: float, rounding: int, residual: Floats, e: int, key: np.
     written to the nearest step only when it is at least one step.
     """
     if rounding == STOCHASTIC:
-        return int(math.floor(units + uniform(key, e)))
+        return math.floor(units + uniform(key, e))
     if rounding == CARRY:
         total = units + residual[e]
         pulses = int(total)
@@ -87,4 +87,4 @@ def whole_pulses(units: float, rounding: int, residual: Floats, e: int, key: np.
         return pulses
     if rounding == THRESHOLD and abs(units) < 1.0:
         return 0
-    return int(math.floor(units + 0.5))
+    return math.floor(units + 0.5)

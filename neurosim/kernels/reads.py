@@ -73,7 +73,7 @@ def sum_squares(x: Floats) -> float:
 
 @kernel
 def conductance(x: Floats, pair: float) -> int:
-    """Conductance read per column, in units of g_max/2^16: ``sum_i rint(x_i^2 (g+ + g-)/g_max 2^16)``, plus the bias row.
+    """Conductance read per column, in g_max/2^16: ``sum_i rint(x_i^2 (g+ + g-)/g_max 2^16)``, plus the bias row.
 
     ``pair`` is (g+ + g-)/g_max of a balanced differential pair, the same for every weight; relative input voltages
     are clipped to 1.
@@ -89,7 +89,7 @@ def conductance(x: Floats, pair: float) -> int:
 @kernel
 def windows(position: int, size: int, outputs: int) -> int:
     """How many windows of ``size`` along one axis hold an input at ``position``."""
-    return min(position, outputs - 1) - max(0, position - size + 1) + 1
+    return int(min(position, outputs - 1) - max(0, position - size + 1) + 1)
 
 
 @kernel
@@ -111,7 +111,7 @@ def conductance_windows(x: Floats, size: int, pair: float) -> int:
     """`conductance` over all positions of a convolution, the bias row read at each."""
     rows, columns, channels = x.shape
     unit = pair * 65536.0
-    total = int(unit + 0.5) * (rows - size + 1) * (columns - size + 1)
+    total: int = int(unit + 0.5) * (rows - size + 1) * (columns - size + 1)
     for i in range(rows):
         for j in range(columns):
             times = windows(i, size, rows - size + 1) * windows(j, size, columns - size + 1)

@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 # Numba looks for SVML while it is imported, so this must stand before the import.
 os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
 
-import numba  # noqa: E402
+import numba
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)

@@ -68,7 +68,7 @@ def resolve(
     ``table["chip"]`` is a chip's name, or a table with ``name`` and keys to override in that chip. Raises
     InputError listing every problem with its key path.
     """
-    merged: dict[str, Any] = {key: value for key, value in table.items()}
+    merged: dict[str, Any] = dict(table)
     chip_entry = merged.get("chip")
     chip_overrides: Mapping[str, Any] = {}
     if isinstance(chip_entry, Mapping):
@@ -76,7 +76,7 @@ def resolve(
         chip_entry = chip_entry.get("name")
     name = chip if chip is not None else chip_entry
     if not isinstance(name, str):
-        raise InputError("chip: missing; name a shipped chip or a path, for example chip = \"analog-if\"", where)
+        raise InputError('chip: missing; name a shipped chip or a path, for example chip = "analog-if"', where)
     whole = _is_whole_chip(chip_overrides) and chip is None
     merged["chip"] = {"name": name, **chip_overrides} if whole else merge(load_chip_table(name), chip_overrides)
     for key, value in (overrides or {}).items():
@@ -100,7 +100,11 @@ def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for key, value in extra.items():
         old = out.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("model", old.get("model")) == old.get("model"):
+        if (
+            isinstance(value, Mapping)
+            and isinstance(old, Mapping)
+            and value.get("model", old.get("model")) == old.get("model")
+        ):
             out[key] = merge(old, value)
         else:
             out[key] = value

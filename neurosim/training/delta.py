@@ -5,17 +5,19 @@ synapses: ``theta~_ij ~ a_i delta_j``, which is a node injection. In probe coord
 astrocyte's memory M of class k predicts the gradient ``h_j = sigma_j s M_kj`` with s a measure of the sample's own cost
 (``residual`` of the cost model, or 1). With u = h/|h| and r random signs orthogonal to h, |r| = 1:
 
-``combined`` (two inferences): one probe ``p = cos(phi) u + sin(phi) r`` measures the slope c = C~/norm_mag; what the memory
-did not predict is ``e = c - cos(phi) |h|``. The estimate is ``hhat = alpha h + e (k_u u + k_r r)``.
+``combined`` (two inferences): one probe ``p = cos(phi) u + sin(phi) r`` measures the slope c = C~/norm_mag; what the
+memory did not predict is ``e = c - cos(phi) |h|``. The estimate is ``hhat = alpha h + e (k_u u + k_r r)``. At phi = 90
+degrees (the default) the remembered part is taken on trust and only what is orthogonal to it is measured.
 
-``separate`` (three inferences): u and r are probed one after the other; ``hhat = k_u c_u u + k_r c_r r``: nothing is taken on
-trust.
+``separate`` (three inferences): u and r are probed one after the other; ``hhat = k_u c_u u + k_r c_r r``: nothing is
+taken on trust, and a stale memory with the wrong sign reverses its own step.
 
 ``alternate`` (two inferences): the aligned and the orthogonal probe take turns, a step each, both measured.
 
 Step: ``eta' = min(eta, kappa C / q)`` with q the estimate's expected decrease per unit rate, then
 ``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += s e (rho r_j + rho_u u_j) / sigma_j`` on the same probes
-(``refresh = "probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the founding talk's way).
+(``refresh = "probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the
+founding talk's way).
 
 Source: O'Loughlin et al., "delta-vector multiplexed gradient descent", NICE 2026 (aim, not formulas: these are derived
 here); the memory is one slow leaky state per class and neuron, with the chip's leak, precision and noise.

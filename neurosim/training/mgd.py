@@ -36,7 +36,7 @@ class MGD(Trainer):
     model: Literal["mgd"] = "mgd"
     code: Annotated[SerializeAsAny[ModelParameters], BeforeValidator(_code)] = Field(
         default="random", validate_default=True
-    )  # type: ignore[assignment]
+    )
     difference: Literal["baseline", "two-sided", "two-noisy", "high-pass"] = "baseline"
     tau_p: int = Field(default=1, ge=1, description="steps per perturbation")
     normalise: bool = False

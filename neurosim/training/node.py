@@ -1,15 +1,18 @@
 """Node perturbation: inject a random current into every neuron, measure the change of the cost, write locally.
 
-With ``sigma_j = S_l^(1/2)``, ``S_l = 1 + |a|^2`` (the local-activation normalisation) and random signs u, |u| = 1::
+With ``sigma_j = S_l^(1/2)``, ``S_l = 1 + |a|^2`` (the local-activation normalisation) and random
+signs u, |u| = 1::
 
     z_j  += norm_mag sigma_j u_j            for one inference
     c     = (C~) / norm_mag                 slope along the probe
     w_ij -= eta c u_j a_i / S_l^(1/2)       and the same with a = 1 for the bias
 
 which is steepest descent along a rank-1 weight perturbation of length norm_mag. Without the normalisation
-(``normalise_activity = false``) S_l = 1: ``dW_l = -eta (dC / sigma) eps_l x^T``, classic node perturbation (Dalm et al.,
-arXiv 2310.00965). ``mask_silent`` leaves out neurons whose activation does not respond (a relu below zero): a local
-rule; a spiking neuron is left out when it fires never or in every tick of the window. ``step_limit`` caps the step at kappa C / c^2: costs are not negative, so a longer one cannot be right.
+(``normalise_activity = false``) S_l = 1: ``dW_l = -eta (dC / sigma) eps_l x^T``, classic node perturbation (Dalm et
+al., arXiv 2310.00965). ``mask_silent`` leaves out neurons whose activation does not respond (a relu below zero): a
+local rule; a spiking neuron is left out when it fires never or in every tick of the window. ``step_limit`` caps the
+step at kappa C / c^2: costs are not negative, so a longer one cannot be right. A convolution takes the mean over its
+windows for |a|^2, and its shared weights add up over positions in the integrators.
 """
 
 from __future__ import annotations

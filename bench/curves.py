@@ -73,9 +73,11 @@ def learn(method: Method, seed: int) -> Curve:
         path = Path(folder) / "run.h5"
         diverged = False
         try:
-            api.run(
+            run = api.run(
                 method.scenario, overrides=method.settings(), seed=seed, ideal=method.ideal, output=path, record=True
             )
+            if run.status == "interrupted":  # a run ends cleanly on Ctrl-C and SIGTERM; so must what called it
+                raise KeyboardInterrupt
         except DivergenceError:
             diverged = True
         with api.open_trace(path) as trace:

@@ -181,6 +181,8 @@ def _drive(name: str, control: Control, writer: TraceWriter | None, begin: bool)
         if control.progress is not None:
             control.progress(control)  # once before anything is compiled
         control.begin()
+        if control.mode == "burst":
+            control.machine.burst(0)  # compiles here, where Ctrl-C stops at once and not at the end of a burst
         with _interruptible(control):
             status = control.run()
     except DivergenceError:

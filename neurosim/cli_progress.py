@@ -23,6 +23,7 @@ class Watch:
 
     def __init__(self, quiet: bool) -> None:
         self.control: Control | None = None
+        self.stop_requested = False
         self._quiet = quiet
         self._display: _Display | None = None
 
@@ -30,7 +31,10 @@ class Watch:
         if self.control is None:
             self.control = control
             self._begin(control)
-        elif self._display is not None:
+            return
+        if self.stop_requested:
+            control.stop_requested = True
+        if self._display is not None:
             self._display.update(control)
 
     @property

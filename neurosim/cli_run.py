@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import shlex
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 from neurosim import api, cli_plan, cli_summary
@@ -19,6 +21,7 @@ from neurosim.errors import DivergenceError, InputError
 from neurosim.spec import load
 
 INTERRUPTED = 130
+RETRY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,9 @@ def _dry_run(wanted: Request, name: str) -> int:
         name, chip=wanted.chip, overrides=wanted.overrides(), seed=wanted.seed, ideal=wanted.ideal,
         host_loop=wanted.host_loop,
     )  # fmt: skip
-    plan = cli_plan.plan(Path(name).stem, api.build(scenario, wanted.quiet))
     if wanted.output is not None:
         check_output(wanted.output, wanted.force)
+    plan = cli_plan.plan(Path(name).stem, api.build(scenario, wanted.quiet))
     if wanted.as_json:
         put_json(plan)
     else:
@@ -99,7 +102,8 @@ def check_output(path: Path, force: bool) -> None:
     if path.is_dir():
         raise InputError("is a folder; name a file for the trace, such as run.h5", str(path))
     if not path.parent.is_dir():
-        raise InputError("cannot write: the folder does not exist", str(path))
+        what = "a part of the path is not a folder" if path.parent.exists() else "the folder does not exist"
+        raise InputError(f"cannot write: {what}", str(path))
     if not os.access(path.parent, os.W_OK):
         raise InputError("cannot write: no permission to write here", str(path))
     if path.exists() and not force:
@@ -122,9 +126,11 @@ def _check_resume(wanted: Request) -> None:
 
 
 def _train(wanted: Request) -> int:
+    if wanted.output is not None:
+        check_output(wanted.output, wanted.force)
     watch = Watch(wanted.quiet)
     try:
-        with _terminable(), watch:
+        with _stoppable(watch), watch:
             done = _begin(wanted, watch)
     except DivergenceError as error:
         where = f"\nthe trace up to there: {watch.trace}" if watch.trace is not None else ""
@@ -165,17 +171,31 @@ def _how_to_go_on(watch: Watch, trace: Path | None) -> str:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM means the same as Ctrl-C also while nothing runs yet (the run itself has its own handlers)."""
+def _stoppable(watch: Watch) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop at once while the kernel compiles; the run itself then has handlers of its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+    def stop(number: int, frame: FrameType | None) -> None:
+        watch.stop_requested = True  # in case somebody swallows the exception: the first burst is then the last
+        if _in_callback(frame):
+            threading.Timer(RETRY_S, _thread.interrupt_main, (number,)).start()
+        else:
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_callback(frame: FrameType | None) -> bool:
+    """Whether LLVM is calling Python just now: an exception there would be printed and forgotten."""
+    while frame is not None:
+        if frame.f_code.co_name.startswith("_raw_object_cache"):
+            return True
+        frame = frame.f_back
+    return False

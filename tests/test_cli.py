@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import typer.main
 
-from neurosim import cli, cli_doctor, cli_out, cli_progress, cli_summary, files
+from neurosim import cli, cli_doctor, cli_out, cli_progress, cli_run, cli_summary, files
 from neurosim.spec.countables import COUNTABLES
 from neurosim.trace import open_trace
 
@@ -434,7 +434,8 @@ def test_compilation_is_announced(
 
 def test_progress_on_a_terminal(neurosim: Call, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli_progress, "BAR_EVERY_S", 0.0)
-    monkeypatch.setattr(sys.stderr.__class__, "isatty", lambda self: self is sys.stderr)
+    terminal = sys.stderr  # rich puts another one in its place
+    monkeypatch.setattr(type(terminal), "isatty", lambda self: self is terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     done = neurosim("run", "xor.toml", "--json")
@@ -507,18 +508,35 @@ def test_interrupted_run_goes_on_bit_for_bit(
     assert "nothing to resume" in again.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "wait_s"), [(signal.SIGINT, 0.5), (signal.SIGTERM, 4.0)])
 def test_interrupted_while_compiling(
-    neurosim: Call, workplace: Path, trained: tuple[Path, dict[str, Any]], number: signal.Signals
+    neurosim: Call, workplace: Path, trained: tuple[Path, dict[str, Any]], number: signal.Signals, wait_s: float
 ) -> None:
     with start("run", "xor.toml", "-o", "cut.h5", cwd=workplace, NEUROSIM_CACHE=str(workplace / "cache")) as child:
         wait_for(child, "compiling")
-        time.sleep(0.5)
+        time.sleep(wait_s)
         child.send_signal(number)
+        started = time.monotonic()
         out, err = child.communicate(timeout=60)
+    assert time.monotonic() - started < 5.0
     assert (child.returncode, out) == (130, "")
     assert err.strip() == "interrupted at step 0 of 40,000; go on with: neurosim run --resume cut.h5"
     assert without_host(neurosim("run", "--resume", "cut.h5", "--json", "-q").json) == without_host(trained[1])
+
+
+def test_interrupt_inside_a_callback_waits_for_its_end() -> None:
+    """LLVM calls Python while it compiles, and an exception in there would be lost."""
+    watch, calls = cli_progress.Watch(quiet=True), []
+
+    def _raw_object_cache_notify() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        calls.append("the callback ended")
+
+    with pytest.raises(KeyboardInterrupt), cli_run._stoppable(watch):
+        _raw_object_cache_notify()
+        time.sleep(10.0)
+    assert calls == ["the callback ended"]
+    assert watch.stop_requested
 
 
 def test_closed_pipe_is_no_error(tmp_path: Path) -> None:

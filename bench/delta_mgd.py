@@ -130,19 +130,23 @@ def reached(curves: Curves) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """How many times fewer steps and inferences each delta method needs to 70 %, against the better node baseline."""
-    goal = f"{GOAL:.2f}"
-    nodes = [table[name][goal] for name in NODES if name in table]
+    """How many times fewer steps and inferences each method in node space needs to 70 %, where there is a baseline.
+
+    Baselines: random weights, and the better of masked and unmasked node perturbation.
+    """
+    goals = {name: row[f"{GOAL:.2f}"] for name, row in table.items()}
+    node = min((goals[name]["inferences"] for name in NODES if name in goals), default=None)
+    random = goals.get(RANDOM.name)
     out: dict[str, dict[str, float]] = {}
     for name in (*DELTAS, *NODES):
-        if name not in table or RANDOM.name not in table or not nodes:
+        if name not in goals:
             continue
-        own, random = table[name][goal], table[RANDOM.name][goal]
-        out[name] = {
-            "steps / random": times(random["steps"], own["steps"]),
-            "inferences / random": times(random["inferences"], own["inferences"]),
-            "inferences / node": times(min(node["inferences"] for node in nodes), own["inferences"]),
-        }
+        out[name] = {}
+        if random is not None:
+            out[name]["steps / random"] = times(random["steps"], goals[name]["steps"])
+            out[name]["inferences / random"] = times(random["inferences"], goals[name]["inferences"])
+        if node is not None:
+            out[name]["inferences / node"] = times(node, goals[name]["inferences"])
     return out
 
 
@@ -192,7 +196,7 @@ def show(result: dict[str, Any]) -> None:
     print("\ntimes fewer to 70 % (node: the better of masked and unmasked)")
     print(f"{'':26s}" + "".join(f"{key:>22s}" for key in BARS))
     for name, row in result["ratios"].items():
-        print(f"{name:26s}" + "".join(f"{row[key]:>22.1f}" for key in BARS))
+        print(f"{name:26s}" + "".join(f"{row.get(key, math.nan):>22.1f}" for key in BARS))
     print(f"{'bar (goal)':26s}" + "".join(f"{f'{bar:.0f} ({goal:.0f})':>22s}" for bar, goal in BARS.values()))
     if result["spiking_at_equal_inferences"]:
         same = result["spiking_at_equal_inferences"]

@@ -1,8 +1,8 @@
 """The first command of the README: how long it takes the first time and after that, and what it gives.
 
 ``python -m neurosim run quickstart --json`` in fresh processes: with an empty NEUROSIM_CACHE (everything is compiled),
-then again with what that run left. ``neurosim --help`` as the median of several, and whether it imports numba. Then the same
-network on the same chip, trained by tuned random weight perturbation for the same number of inferences.
+then again with what that run left. ``neurosim --help`` as the median of several, and whether it imports numba. Then
+the same network on the same chip, trained by tuned random weight perturbation for the same number of inferences.
 
     python bench/quickstart.py [--firsts 1] [--repeats 3] [--helps 9] [--no-random]
 """

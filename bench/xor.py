@@ -40,9 +40,7 @@ def burst_seconds(steps: int) -> float:
 def run_seconds(steps: int, record: bool, folder: Path) -> float:
     """Seconds of a whole run: build, train, and with ``record`` write the trace."""
     started = time.perf_counter()
-    api.run(
-        SCENARIO, overrides={"stop.steps": steps}, output=folder / "xor.h5", force=True, record=record, quiet=True
-    )
+    api.run(SCENARIO, overrides={"stop.steps": steps}, output=folder / "xor.h5", force=True, record=record)
     return time.perf_counter() - started
 
 

@@ -97,8 +97,8 @@ def _dry_run(wanted: Request, name: str) -> int:
     return 0
 
 
-def check_output(path: Path, force: bool) -> None:
-    """Raise InputError where a trace at ``path`` would be refused, without touching anything."""
+def check_output(path: Path, may_exist: bool) -> None:
+    """Raise InputError where a trace at ``path`` would be refused, before anything is touched."""
     if path.is_dir():
         raise InputError("is a folder; name a file for the trace, such as run.h5", str(path))
     if not path.parent.is_dir():
@@ -106,7 +106,7 @@ def check_output(path: Path, force: bool) -> None:
         raise InputError(f"cannot write: {what}", str(path))
     if not os.access(path.parent, os.W_OK):
         raise InputError("cannot write: no permission to write here", str(path))
-    if path.exists() and not force:
+    if path.exists() and not may_exist:
         raise InputError("exists already; choose another name, or replace it with --force", str(path))
 
 
@@ -127,7 +127,7 @@ def _check_resume(wanted: Request) -> None:
 
 def _train(wanted: Request) -> int:
     if wanted.output is not None:
-        check_output(wanted.output, wanted.force)
+        check_output(wanted.output, wanted.force or wanted.resume is not None)
     watch = Watch(wanted.quiet)
     try:
         with _stoppable(watch), watch:

@@ -309,6 +309,7 @@ def test_chip_validate_lists_everything_at_once(neurosim: Call, workplace: Path)
         (["run", "xor.toml", "-o", "xor.toml/run.h5"], ["a part of the path is not a folder"]),
         (["run", "xor.toml", "-o", "."], ["is a folder"]),
         (["run", "xor.toml", "-o", "xor.toml"], ["xor.toml: exists already", "--force"]),
+        (["run", "--resume", "xor.toml", "-o", "."], ["is a folder"]),
         (["run", "xor.toml", "--dry-run", "-o", "xor.toml"], ["xor.toml: exists already", "--force"]),
         (["run", "--resume", "absent.h5"], ["absent.h5: no such file"]),
         (["run", "--resume", "xor.toml"], ["not an HDF5 file"]),
@@ -532,9 +533,13 @@ def test_interrupt_inside_a_callback_waits_for_its_end() -> None:
         signal.raise_signal(signal.SIGTERM)
         calls.append("the callback ended")
 
-    with pytest.raises(KeyboardInterrupt), cli_run._stoppable(watch):
-        _raw_object_cache_notify()
-        time.sleep(10.0)
+    def compile_something() -> None:
+        with cli_run._stoppable(watch):
+            _raw_object_cache_notify()
+            time.sleep(10.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_something()
     assert calls == ["the callback ended"]
     assert watch.stop_requested
 

@@ -16,7 +16,9 @@ STEPS = 12
 SMALL = {"stop.steps": STEPS, "probes.record_every": 5, "probes.evaluate_every": 7, "probes.evaluate_samples": 20}
 
 
-def finished(machine: Machine, mode: Any, burst_steps: int | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def finished(
+    machine: Machine, mode: Any, burst_steps: int | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Memory and summary after a short run."""
     control = Control(machine, NullSink(), mode=mode, burst_steps=burst_steps)
     control.begin()

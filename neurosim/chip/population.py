@@ -236,7 +236,7 @@ def _parameters(model: object, given: dict[str, Any]) -> SpikingParameters | lis
     try:
         return schema.model_validate({"model": model, **given})
     except ValidationError as error:
-        return explain(error, schema)
+        return explain(error, schema, given)
 
 
 def _pairs(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from neurosim import files
+from neurosim import files, registry
 from neurosim.errors import InputError
 from neurosim.spec.chip import Chip, ideal
 from neurosim.spec.scenario import Scenario
@@ -174,19 +174,16 @@ def validate(schema: type[_Spec], table: Any, where: str, root: str = "") -> _Sp
     try:
         return schema.model_validate(table)
     except ValidationError as error:
-        raise InputError(explain(error, schema, root), where) from None
+        raise InputError(explain(error, schema, table, root), where) from None
 
 
-def explain(error: ValidationError, schema: type[BaseModel] | None, root: str = "") -> list[str]:
-    """One line per problem: key path, value, what is allowed, and a near miss for unknown keys."""
+def explain(error: ValidationError, schema: type[BaseModel], table: Any, root: str = "") -> list[str]:
+    """One line per problem of ``table``: key path, value, what is allowed, and a near miss for unknown keys."""
     lines: list[str] = []
     for item in error.errors(include_url=False):
-        inner = item.get("ctx", {}).get("error")
-        owner, loc = _descend(schema, item["loc"])
+        owner, loc = _descend(schema, item["loc"], table)
         path = root + ".".join(loc)
-        if isinstance(inner, ValidationError):
-            lines += explain(inner, _model_of(item["input"]), path + ".")
-        elif item["type"] == "extra_forbidden":
+        if item["type"] == "extra_forbidden":
             allowed = [key for key in owner.model_fields if key != "model"] if owner else []
             near = difflib.get_close_matches(loc[-1], allowed, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -200,11 +197,9 @@ def explain(error: ValidationError, schema: type[BaseModel] | None, root: str = 
     return lines
 
 
-def _model_of(value: Any) -> type[BaseModel] | None:
-    """The schema that a table with the key ``model`` was read with."""
-    from neurosim import registry
-
-    name = value.get("model") if isinstance(value, Mapping) else value
+def _schema_of(table: Any) -> type[BaseModel] | None:
+    """The registered schema that a table with the key ``model``, or a bare name, is read with."""
+    name = table.get("model") if isinstance(table, Mapping) else table
     for kind in registry.REQUIRED:
         if name in registry.names(kind):
             return registry.find(kind, str(name)).schema
@@ -216,27 +211,37 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _descend(schema: type[BaseModel] | None, loc: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, list[str]]:
+def _descend(
+    schema: type[BaseModel], loc: tuple[int | str, ...], table: Any
+) -> tuple[type[BaseModel] | None, list[str]]:
     """The schema that owns the last part of ``loc``, and the path without pydantic's own union tags."""
-    owner: Any = schema
+    owner: type[BaseModel] | None = schema
     current: Any = schema
     path: list[str] = []
     for part in loc:
+        if isinstance(current, list):
+            tagged = [choice for choice in current if isinstance(choice, type) and _has_tag(choice, part)]
+            if tagged:
+                current = tagged[0]
+                continue
+        if current is registry.ModelParameters:
+            current = _schema_of(table)
+        path.append(str(part))
+        table = _item(table, part)
         if isinstance(current, type) and issubclass(current, BaseModel):
             owner = current
             field = current.model_fields.get(str(part))
             current = _unwrap(field.annotation) if field else None
-            path.append(str(part))
-            continue
-        choices = current if isinstance(current, list) else []
-        tagged = [choice for choice in choices if isinstance(choice, type) and _has_tag(choice, part)]
-        if tagged:
-            current = tagged[0]
-            continue
-        path.append(str(part))
-    if isinstance(current, type) and issubclass(current, BaseModel) and loc and str(loc[-1]) not in owner.model_fields:
-        owner = current
     return owner, path
+
+
+def _item(table: Any, part: int | str) -> Any:
+    """The value at ``part`` of a table or list; None where there is none."""
+    if isinstance(table, Mapping):
+        return table.get(part)
+    if isinstance(table, (list, tuple)) and isinstance(part, int) and part < len(table):
+        return table[part]
+    return None
 
 
 def _has_tag(schema: type, part: object) -> bool:

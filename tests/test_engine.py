@@ -97,7 +97,10 @@ def test_an_absent_capability_names_two_ways_out() -> None:
     with pytest.raises(CapabilityError, match=r"delta_memory") as refused:
         api.build(api.load_scenario(table)[1])
     assert "--host-loop" in str(refused.value)
-    assert "-with-perturbation" in str(refused.value)
+    assert "nist-hw2-with-perturbation" in str(refused.value)
+    derived = api.build(api.load_scenario(table, chip="nist-hw2-with-perturbation")[1])
+    assert derived.scenario.chip.hypothetical
+    assert derived.mechanism == "node"
 
 
 def test_every_error_of_a_scenario_at_once() -> None:
@@ -176,6 +179,7 @@ def test_a_model_from_an_entry_point_is_cached_and_an_edit_is_noticed(tmp_path: 
     (info / "entry_points.txt").write_text("[neurosim.models]\nsoftsign = outside_model\n")
     table = with_changes()
     table["network"]["layers"] = [{**layer, "neuron": "softsign"} for layer in table["network"]["layers"]]
+    table["chip"] = {"name": "nist-hw2", "capabilities": {"neurons": ["softsign"]}}
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(api.__file__).parents[1])]),

@@ -53,11 +53,7 @@ def check(scenario: Scenario, plan: NetworkPlan, *, space: str, difference: str,
             "use task.cost=mse or chip.astrocyte.cost_unit=digital"
         )
     if problems:
-        ways = (
-            "two ways out: --host-loop (perturb and write through the host link, priced), or a derived chip "
-            f"{chip.name}-with-perturbation that declares what is missing (marked hypothetical in every report)"
-        )
-        raise CapabilityError([*problems, ways], f"chip {chip.name}")
+        raise CapabilityError([*problems, _ways_out(chip)], f"chip {chip.name}")
 
 
 def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mechanism: Mechanism | None,
@@ -89,6 +85,14 @@ def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mecha
             "training: node probes cannot be applied through the host link; use trainer mgd with --host-loop"
         )
     return problems
+
+
+def _ways_out(chip: Chip) -> str:
+    return (
+        "two ways out: --host-loop (perturb and write through the host link, priced), or the derived chip "
+        f"--chip {chip.name}-with-perturbation (hypothetical, and marked so in every report); "
+        "other capabilities can be declared with --set chip.capabilities.KEY=VALUE"
+    )
 
 
 def _list(items: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from neurosim.errors import InputError
 from neurosim.spec.chip import Chip, ideal
 from neurosim.spec.scenario import Scenario
 
+DERIVED = "-with-perturbation"
 ROOTS = ("chip", "network", "task", "training", "probes", "stop", "seed")
 _Spec = TypeVar("_Spec", bound=BaseModel)
 
@@ -40,8 +41,30 @@ def summary_line(path: Path) -> str:
 
 
 def load_chip_table(name: str) -> dict[str, Any]:
-    """The table of a shipped chip, or of a chip file."""
+    """The table of a shipped chip, of a chip file, or of a derived chip NAME-with-perturbation."""
+    base = name.removesuffix(DERIVED)
+    if base != name and name not in files.available("chip"):
+        return with_perturbation(load_chip_table(base))
     return read_toml(files.find("chip", name))
+
+
+def with_perturbation(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A chip with the perturbation and learning hardware that it lacks, marked hypothetical."""
+    able = table.get("capabilities", {})
+
+    def all_of(key: str, *more: str) -> list[str]:
+        return list(dict.fromkeys([*able.get(key, ()), *more]))
+
+    added = {
+        "perturbation_mechanisms": all_of("perturbation_mechanisms", "side-element", "node"),
+        "codes": all_of("codes", *registry.names("perturbation")),
+        "cost_units": all_of("cost_units", "digital"),
+        "differences": all_of("differences", "baseline", "two-sided", "two-noisy", "high-pass"),
+        "gradient_integrators": True,
+        "delta_memory": True,
+        "delay_matching": True,
+    }
+    return merge(table, {"name": f"{table.get('name')}{DERIVED}", "hypothetical": True, "capabilities": added})
 
 
 def load_chip(name: str) -> Chip:

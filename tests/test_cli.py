@@ -294,6 +294,7 @@ def test_chip_validate_lists_everything_at_once(neurosim: Call, workplace: Path)
             ["run", "xor.toml", "--set", "foo", "--set", "chip=nist-hw1", "--set", "seed=1", "--set", "seed=2"],
             ["3 problems", "'foo': write key.path=value", "--chip", "seed is set twice"],
         ),
+        (["run", "xor.toml", "--set", "training.learnig_rate=1"], ["unknown key; did you mean 'learning_rate'?"]),
         (["run", "xor.toml", "--set", "trainin.norm_mag=1"], ["unknown root 'trainin'; did you mean 'training'?"]),
         (["run", "xor.toml", "--set", "training.code=rnadom"], ["'rnadom'; did you mean 'random'?"]),
         (["run", "xor.toml", "--set", "task.data=xro"], ["Did you mean 'xor'?"]),

@@ -17,18 +17,18 @@ and E|x|^2 = N, E|Ax|^2|x|^2 = (N+2)|A|^2, E|x|^4 = N(N+2), E sum x^4 = 3N.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from helpers_laws import Vector, dense, restart, samples, scenario, set_setting, set_weights
 
+from neurosim import api
 from neurosim.data import Dataset
 from neurosim.engine.machine import Machine
 
 # --- XOR ----------------------------------------------------------------------------------------------------------
 
-XOR_SEEDS = 64
+XOR_SEEDS = 48
 
 
 def xor_runs(rate: float, noise: float = 0.0) -> list[int | None]:
@@ -50,8 +50,6 @@ def xor_runs(rate: float, noise: float = 0.0) -> list[int | None]:
 
 def xor_machine(rate: float, seed: int) -> Machine:
     """2-2-1 sigmoids, weights from U(-1/2, 1/2), SPSA with norm_mag .05, one sample and one write a step."""
-    from neurosim import api
-
     layers = [dense("hidden", 2, "sigmoid"), dense("out", 1, "sigmoid")]
     training = {"tau_theta": 1, "norm_mag": 0.05, "learning_rate": rate}
     network = {"dtype": "float32", "init": {"model": "uniform", "scale": 0.5}}
@@ -70,7 +68,7 @@ def test_xor_is_solved_as_often_as_published(rate: float, noise: float, share: f
     assert median / 1.6 < float(np.median(times)) < median * 1.6
 
 
-@pytest.mark.parametrize(("noise", "share"), [(1e-3, 0.69), (1e-2, 0.22), (0.1, 0.03)])
+@pytest.mark.parametrize(("noise", "share"), [(1e-2, 0.22), (0.1, 0.03)])
 def test_cost_noise_hinders_xor_as_published(noise: float, share: float) -> None:
     """Noise far above a |g| leaves few runs solved."""
     solved = sum(at is not None for at in xor_runs(3.0, noise))
@@ -102,26 +100,15 @@ def node_recursion(h: Vector, eta: float, s: float) -> Vector:
     ])  # fmt: skip
 
 
-def weight_recursion(h: Vector, eta: float, s: float) -> Vector:
+def weight_recursion(h: Vector, eta: float, s: float, biases: int = 1) -> Vector:
     """One step under weight perturbation with +-s: every weight has the same second moment of its kick."""
     weights, bias = h
-    fourth = N * (N + 2) + 2 * N + 1
-    squared = s**2 * ((N + 3) * weights + (N + 1) * bias) + s**4 / 4 * (
-        M * (3 * fourth - 2 * (3 * N + 1)) + M * (M - 1) * fourth
+    fourth = N * (N + 2) + biases * (2 * N + 1)
+    squared = s**2 * ((N + 2 + biases) * weights + (N + biases) * bias) + s**4 / 4 * (
+        M * (3 * fourth - 2 * (3 * N + biases)) + M * (M - 1) * fourth
     )
     kick = eta**2 / s**2 * squared
     return np.array([weights * (1 - 2 * eta) + M * N * kick, bias * (1 - 2 * eta) + M * kick])
-
-
-def without_bias(recursion: Callable[[Vector, float, float], Vector]) -> tuple[float, float]:
-    """(a, c) of the published h' = a h + c, from the same expressions with the bias column taken out."""
-    eta, s = 0.01, 0.1
-    if recursion is node_recursion:
-        return 1 - 2 * eta + eta**2 * M * (N + 2), eta**2 * s**2 * N * M**3 / 4
-    return (
-        1 - 2 * eta + eta**2 * M * N * (N + 2),
-        eta**2 * s**2 * M * N * (3 * M * N**2 + M * (M - 1) * N * (N + 2)) / 4,
-    )
 
 
 def curves(machine: Machine, steps: tuple[int, ...], runs: int) -> Vector:
@@ -176,18 +163,15 @@ def test_learning_curves_of_the_linear_perceptron(teacher_data: Dataset, rule: s
 
 
 def test_recursions_without_biases_are_the_published_ones() -> None:
-    """Taking the bias column out of the formulas above gives the table of the reference, a and c."""
+    """With the bias column taken out, one step of the recursions above is h' = a h + c of the reference's table."""
     eta, s = 0.01, 0.1
-    for recursion in (node_recursion, weight_recursion):
-        a, c = without_bias(recursion)
-        x2, x4, sum4 = N, N * (N + 2), 3 * N  # moments of (x) instead of (x, 1)
-        if recursion is node_recursion:
-            slope, floor = 1 - 2 * eta + eta**2 * M * (N + 2), eta**2 * M**3 * s**2 / 4 * x2
-        else:
-            slope = 1 - 2 * eta + eta**2 * M * N * (N + 2)
-            floor = eta**2 * M * N * s**2 / 4 * (M * (3 * x4 - 2 * sum4) + M * (M - 1) * x4)
-        assert slope == pytest.approx(a)
-        assert floor == pytest.approx(c)
+    nothing, unit = np.zeros(2), np.array([1.0, 0.0])
+    floor, step = node_recursion(nothing, eta, s)[0], node_recursion(unit, eta, s)[0]
+    assert floor == pytest.approx(eta**2 * s**2 * N * M**3 / 4)
+    assert step - floor == pytest.approx(1 - 2 * eta + eta**2 * M * (N + 2))
+    floor, step = (weight_recursion(h, eta, s, biases=0)[0] for h in (nothing, unit))
+    assert floor == pytest.approx(eta**2 * s**2 * M * N * (3 * M * N**2 + M * (M - 1) * N * (N + 2)) / 4)
+    assert step - floor == pytest.approx(1 - 2 * eta + eta**2 * M * N * (N + 2))
 
 
 @pytest.mark.parametrize("rule", ["node", "weight"])

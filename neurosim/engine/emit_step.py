@@ -98,7 +98,7 @@ def write_perturbation(S, slot, sign):
     S.pulse_tally[0] = 0
     S.pulse_tally[1] = 0
     program(S.theta, 0, S.change, SIZE, S.scale_up, S.scale_down, S.w_min, S.w_max, S.residual, S.pf[PF_STEP_SIZE],
-            S.pf[PF_CYCLE_STD], S.pf[PF_WRITE_STD], NEAREST, S.pi[PI_MAX_PULSES], key, key, S.pulse_tally)
+            S.pf[PF_CYCLE_STD], S.pf[PF_WRITE_STD], NEAREST, 1 << 30, key, key, S.pulse_tally)
     S.tally[T_PERTURBATION_PULSES] += S.pulse_tally[1]
     S.ri[RI_CURRENTS_STALE] = 1
 """

@@ -19,7 +19,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from neurosim.models.constants import ONE
 from neurosim.models.devices.base import PerfectParameters
 from neurosim.registry import register
 
@@ -54,4 +53,4 @@ class Quantized(PerfectParameters):
 def step(w: float, up: bool, scale_up: float, scale_down: float, w_min: float, w_max: float) -> float:
     """From the level nearest to w to the next one, up or down."""
     level = math.floor((w - w_min) / scale_up + 0.5)
-    return w_min + (level + ONE if up else level - ONE) * scale_up - w
+    return w_min + (level + 1 if up else level - 1) * scale_up - w

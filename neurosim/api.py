@@ -162,7 +162,7 @@ def resume(
     with open_trace(trace) as source:
         config = source.config
     resolved = load.resolve(tomllib.loads(config["scenario"]), where=f"trace {trace}")
-    machine = build(resolved, quiet)
+    machine = Machine(resolved, load_dataset(resolved, quiet))  # weights come from the checkpoint
     writer = TraceWriter.resume(trace, output, force=force)
     control = Control(machine, writer, mode=mode, progress=progress)
     kept = writer.last_checkpoint

@@ -26,7 +26,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         put_json({**chip.model_dump(mode="json"), "prices": {row["action"]: row for row in costs(prices)}})
         return
-    kind = " (HYPOTHETICAL: it declares what no built chip of this kind has)" if chip.hypothetical else ""
+    kind = " (HYPOTHETICAL: it declares what nobody has built)" if chip.hypothetical else ""
     put(f"{chip.name}{kind}: {chip.summary}", "")
     settings = flat({key: value for key, value in chip.model_dump(mode="json").items() if key not in APART})
     put(table(("setting", "value"), [(key, said(key, value)) for key, value in settings.items()]), "")

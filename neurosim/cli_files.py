@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import tomli_w
+
 from neurosim import files, models, training
 from neurosim.cli_out import clean, plain, put, put_json, table
 from neurosim.errors import InputError
@@ -39,7 +41,10 @@ def _about(kind: Kind, path: Path) -> str:
 
 
 def text(kind: Kind, name: str) -> None:
-    """The file as it stands."""
+    """The file as it stands; of a derived chip, which has none, the file that it would be."""
+    if kind == "chip" and name.endswith(load.DERIVED) and name not in files.available("chip"):
+        plain(tomli_w.dumps(load.load_chip_table(name)).rstrip("\n"))
+        return
     path = files.find(kind, name)
     try:
         plain(path.read_text(encoding="utf-8").rstrip("\n"))
@@ -49,8 +54,6 @@ def text(kind: Kind, name: str) -> None:
 
 def resolved(name: str, as_json: bool) -> None:
     """A scenario with its chip and all defaults."""
-    import tomli_w
-
     models.load_builtin()
     training.load_builtin()
     scenario = load.resolve(load.load_scenario_table(name), where=f"scenario {name}")

@@ -253,6 +253,15 @@ def test_resolved_scenario_is_a_scenario(neurosim: Call, workplace: Path) -> Non
     assert checked.out.count(": valid; 9 parameters on 1 of 256 cores of nist-hw2") == 2
 
 
+def test_derived_chip_says_what_it_is(neurosim: Call, workplace: Path) -> None:
+    name = "nist-hw1-with-perturbation"
+    assert "HYPOTHETICAL" in neurosim("chip", "show", name).out
+    assert "HYPOTHETICAL" not in neurosim("chip", "show", "nist-hw1").out
+    (workplace / "mine.toml").write_text(neurosim("chip", "show", name, "--toml").out, encoding="utf-8")
+    assert neurosim("chip", "diff", "mine.toml", name).out == f"mine.toml and {name} are the same\n"
+    assert f"xor on {name} (HYPOTHETICAL)" in neurosim("run", "xor.toml", "--dry-run", "--chip", name).out
+
+
 def test_chip_diff(neurosim: Call) -> None:
     assert neurosim("chip", "diff", "nist-hw1", "nist-hw1").out == "nist-hw1 and nist-hw1 are the same\n"
     differences = neurosim("chip", "diff", "nist-hw1", "nist-hw2", "--json").json["differences"]

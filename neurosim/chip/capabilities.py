@@ -45,6 +45,9 @@ def check(scenario: Scenario, plan: NetworkPlan, *, space: str, difference: str,
     scheme = scenario.training.write_scheme or chip.synapse.write_scheme  # type: ignore[attr-defined]
     if scheme not in (*able.write_schemes, "cell"):
         problems.append(f"training.write_scheme: {scheme!r} is not among {_list(able.write_schemes)}")
+    rounding = scenario.training.update_rounding or chip.synapse.update_rounding  # type: ignore[attr-defined]
+    if rounding not in able.update_rounding:
+        problems.append(f"training.update_rounding: {rounding!r} is not among {_list(able.update_rounding)}")
     if chip.astrocyte.cost_unit not in able.cost_units:
         problems.append(f"chip.astrocyte.cost_unit: {chip.astrocyte.cost_unit!r} is not among {_list(able.cost_units)}")
     if chip.astrocyte.cost_unit == "analog-mse" and scenario.task.cost.model != "mse":

@@ -31,19 +31,14 @@ class Placement:
 
     tiles: tuple[Tile, ...]
     cores_used: int
+    row_cuts: dict[int, int]
+    """Per layer: parts that its inputs are cut into; each neuron's sum is put together from that many cores."""
     hops: tuple[tuple[int, int], ...]
     """Per layer boundary: hops along x and along y from the first core of one layer to that of the next."""
 
-    def row_tiles(self, layer: int) -> int:
-        """Tiles along the inputs of a layer: every neuron's partial sums come from that many cores."""
-        return sum(1 for tile in self.tiles if tile.layer == layer and tile.columns == self._first(layer).columns)
-
     def destinations(self, layer: int) -> int:
         """Cores that hold a part of ``layer``: a neuron before it sends one message to each."""
-        return len({tile.core for tile in self.tiles if tile.layer == layer})
-
-    def _first(self, layer: int) -> Tile:
-        return next(tile for tile in self.tiles if tile.layer == layer)
+        return len({tile.core for tile in self.tiles if tile.layer == layer and tile.rows > 0})
 
 
 @dataclass
@@ -70,7 +65,8 @@ def place(plan: NetworkPlan, geometry: Geometry, chip: str) -> Placement:
             tiles.append(Tile(layer.index, core, rows, columns))
     if len(rooms) > geometry.cores:
         raise CapacityError(_missing(plan, geometry, len(rooms), chip))
-    return Placement(tuple(tiles), len(rooms), _hops(tiles, plan, geometry))
+    cuts = {layer.index: -(-(layer.rows + 1) // geometry.inputs_per_core) for layer in plan.trainable}
+    return Placement(tuple(tiles), len(rooms), cuts, _hops(tiles, plan, geometry))
 
 
 def _fits(room: _Room, rows: int, columns: int, neurons: int) -> bool:
@@ -89,10 +85,11 @@ def _cut(layer: LayerPlan, geometry: Geometry) -> list[tuple[int, int, int]]:
             for column in range(0, layer.columns, widest):
                 columns = min(widest, layer.columns - column)
                 neurons = columns * positions if row == 0 else 0
-                while neurons > geometry.neurons_per_core:  # a serial convolution's maps spread over cores
-                    pieces.append((rows, columns, geometry.neurons_per_core))
+                pieces.append((rows, columns, min(neurons, geometry.neurons_per_core)))
+                neurons -= geometry.neurons_per_core
+                while neurons > 0:  # a serial convolution's maps spread over further cores
+                    pieces.append((0, 0, min(neurons, geometry.neurons_per_core)))
                     neurons -= geometry.neurons_per_core
-                pieces.append((rows, columns, neurons))
     return pieces
 
 

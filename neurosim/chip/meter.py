@@ -32,9 +32,15 @@ class Workload:
     """Parameters that one perturbation number changes: all, or one for a sequential code."""
     window: int
     """Ticks per inference."""
-    host_loop: bool
+    host_writes: bool
+    """Weights are written by the host, not by pulses of the chip's own."""
     write_scheme: str
-    stores_activity: bool
+    activity_writes: int
+    """Writes of each input's activity register per clean inference."""
+    delta_words: int = 0
+    """Words of a delta-vector that a step broadcasts."""
+    held_input: bool = False
+    """Constant input currents: converted once per window and held."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,8 @@ class Meter:
                 add("node_injection", tally["APPLICATIONS"])
             else:  # no injectors: the rank-1 probe is applied synapse by synapse
                 add("perturbation_applied", tally["PERTURBED"] * plan.parameters)
-        if work.stores_activity:
-            add("activity_stored", tally["CLEAN"] * sum(layer.n_in for layer in plan.trainable))
-        if work.host_loop:
+        add("activity_stored", work.activity_writes * tally["CLEAN"] * sum(layer.n_in for layer in plan.trainable))
+        if work.host_writes:
             add("host_weight_written", tally["WRITTEN"])
             out["weight_pulse"] = out["weight_pulse_conductance"] = 0
         if self.chip.astrocyte.cost_unit == "host":
@@ -113,9 +118,9 @@ class Meter:
             add("neuron_visited", ticks * layer.n)
         at_columns = periphery.adc_at == "columns"
         if layer.index == 0 or at_columns:
-            add("dac_conversion", active)
+            add("dac_conversion", active // work.window if work.held_input and layer.index == 0 else active)
         if at_columns:
-            add("adc_conversion", ticks * columns * layer.positions * self.placement.row_tiles(layer.index))
+            add("adc_conversion", ticks * columns * layer.positions * self.placement.row_cuts[layer.index])
         elif layer.index == self.plan.output.index and self.chip.astrocyte.cost_unit != "analog-mse":
             add("adc_conversion", inferences * layer.n)
         after = self._after(layer)
@@ -155,7 +160,7 @@ class Meter:
             words = 2 * tally["PERTURBED"] * self.workload.per_number
             out["host_link"] += words * self._latency("host_weight_written")
         if self.workload.mechanism == "write":
-            out["perturbation"] += tally["PERTURBED"] * 2 * self._pulse_fs() * self._perturbing_slots()
+            out["perturbation"] += tally["PERTURBATION_SLOTS"] * self._pulse_fs()
         if self.chip.astrocyte.cost_unit == "host":
             out["host_link"] += self._loads(tally["COSTS"], self.plan.output.n)
         return self._periods(out, tally["PERTURBED"])
@@ -184,7 +189,10 @@ class Meter:
             compute += self.workload.window * femtoseconds(chip.timing.tick_s)
         for layer in plan.trainable:
             serial = layer.positions if layer.mapping == "serial" else 1
-            if not plan.spiking:
+            if plan.spiking:  # a serial convolution may need longer than a tick for all its positions
+                over = serial * femtoseconds(chip.synapse.read_time_s) - femtoseconds(chip.timing.tick_s)
+                compute += self.workload.window * max(0, over) if serial > 1 else 0
+            else:
                 settling += serial * femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s)
             if at_columns:
                 rounds = -(-layer.columns // adcs) * serial * (self.workload.window if plan.spiking else 1)
@@ -195,14 +203,16 @@ class Meter:
             readout += -(-plan.output.n // adcs) * self._latency("adc_conversion")
         return {"compute": compute, "settling": settling, "cost_readout": readout}
 
-    def step_s(self, slots: tuple[int, ...], loads: bool) -> float:
-        """Nominal duration of one step without writes."""
+    def step_s(self, slots: tuple[int, ...], loads: bool, tau_theta: int) -> float:
+        """Nominal duration of one step, with one pulse slot per write."""
         tally = dict.fromkeys(_NEEDED, 0)
         tally["CLEAN"] = sum(1 for sign in slots if sign == 0)
         tally["PERTURBED"] = len(slots) - tally["CLEAN"]
         tally["COSTS"] = len(slots)
         tally["BROADCASTS"] = max(1, tally["PERTURBED"]) if self.workload.space != "none" else 0
         tally["SAMPLES"] = int(loads)
+        tally["DELTA_WORDS"] = self.workload.delta_words
+        tally["WRITE_SLOTS"] = int(tau_theta == 1)
         return sum(self.phases(tally).values()) * 1e-15
 
     def used(self, trainer_writes: bool) -> list[str]:
@@ -225,17 +235,12 @@ class Meter:
         return times * -(-words // width) * self._latency("sample_word_loaded")
 
     def _write(self, tally: Tally) -> int:
-        if self.workload.host_loop:
+        if self.workload.host_writes:
             return tally["WRITTEN"] * self._latency("host_weight_written")
         return tally["WRITE_SLOTS"] * self._pulse_fs()
 
     def _pulse_fs(self) -> int:
         return max(femtoseconds(self.chip.synapse.pulse_time_s), self._latency("weight_pulse"))
-
-    def _perturbing_slots(self) -> int:
-        scheme = self.workload.write_scheme
-        rows = sum(layer.copies * (layer.rows + 1) for layer in self.plan.trainable)
-        return {"element": 1, "cell": self.plan.parameters}.get(scheme, rows)
 
     def _latency(self, name: str) -> int:
         return int(self.prices.latency_fs[self.prices.index(name)])
@@ -244,7 +249,7 @@ class Meter:
 _CELL = ("cell_read_conductance", "weight_pulse_conductance")
 _NEEDED = (
     "CLEAN", "PERTURBED", "SAMPLES", "COSTS", "BROADCASTS", "DELTA_WORDS", "DELTA_WRITES", "ACCUMULATIONS", "REPLAYS",
-    "PULSES", "PERTURBATION_PULSES", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS",
+    "PULSES", "PERTURBATION_PULSES", "PERTURBATION_SLOTS", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS",
 )  # fmt: skip
 
 

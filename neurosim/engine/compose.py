@@ -72,7 +72,7 @@ def compose(scenario: Scenario, plan: NetworkPlan, classes: int) -> Composition:
         _training(scenario, plan, trainer, step, exact),
         emit_step.ACCOUNT,
         _infer(plan, step, writes),
-        emit_nodes.REFRESH if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
+        emit_nodes.refresh(trainer) if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
         "" if plan.spiking else _gradient(plan, step),
         _entries(plan, step),
     ]
@@ -138,6 +138,8 @@ def _head(
         f"SIZE = {plan.parameters}",
         f"ROWS = {sum(layer.copies * (layer.rows + 1) for layer in plan.trainable)}",
         f"NODES = {plan.activations}",
+        f"NEURONS = {plan.neurons}",
+        f"RANDOM_ENCODER = {plan.spiking and scenario.network.spiking.encoder == 'poisson'}",
         f"ONE = {one}",
         f"WINDOW = {window}",
         f"WASHOUT = {scenario.network.spiking.washout_ticks if plan.spiking else 0}",
@@ -147,6 +149,7 @@ def _head(
         f"REPLAYABLE = {chip.capabilities.replayable_encoder}",
         f"ACTIVITY_TRACE = {plan.spiking and scenario.network.spiking.activity == 'trace'}",
         f"ADC_COLUMNS = {chip.periphery.adc_at == 'columns'}",
+        f"ADC_OUTPUTS = {chip.periphery.adc_at == 'outputs' and chip.astrocyte.cost_unit != 'analog-mse'}",
         f"NEURON_MISMATCH = {mismatch and not plan.spiking}",
         f"SIGNS = {(*(float(sign) for sign in step.slots), 0.0)!r}",
         "",
@@ -171,7 +174,7 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
     free = scenario.chip.synapse.stuck_fraction == 0.0
     if step.space == "weight":
         two = step.numbers_per_period == 2
-        mismatch = scenario.chip.perturbation.amplitude_dtod > 0.0
+        mismatch = scenario.chip.perturbation.amplitude_dtod > 0.0 and mechanism(scenario, trainer) != "write"
         direct = exact and free and trainer.tau_theta == 1 and trainer.optimizer == "plain"
         text = emit_step.WEIGHT_PERTURBATION.format(
             mismatch=" * (ONE + mismatch[e])" if mismatch else "",
@@ -184,7 +187,7 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
         per_number = "1" if isinstance(trainer, MGD) and trainer.code.model.startswith("sequential") else "SIZE"
         text += _copied("dense_shift", "dense_pair_first", "scatter_shift", "add_code", "low_pass_code")
         return (
-            text + (emit_step.WRITE_PERTURBATION if writes else "") + emit_step.broadcast(step)
+            text + (emit_step.write_perturbation(_write_scheme(scenario, trainer)) if writes else "") + emit_step.broadcast(step)
             + emit_step.learn_weights(step, exact and free, direct, per_number)
         )  # fmt: skip
     if step.space == "none":
@@ -288,7 +291,7 @@ def true_gradient(S, DATA, i):
 
 def _entries(plan: NetworkPlan, step: StepPlan) -> str:
     """The compiled entry points: ``burst``, ``phase`` and ``evaluate``."""
-    state = ("v", "refractory", "fired", "fired_count") if plan.spiking else ()
+    state = ("v", "v_start", "refractory", "fired", "fired_count", "input_activity", "live") if plan.spiking else ()
     save = "".join(f"    kept_{name} = S.{name}.copy()\n" for name in state)
     back = "".join(f"    copy(kept_{name}, S.{name})\n" for name in state)
     aim = "    elif which == 10:\n        aim(S, slot)\n" if step.space == "node" else ""
@@ -346,6 +349,7 @@ def show(S, DATA, i):
     # one test sample on the inputs, for looking at
     load(S, test_x, test_t, i)
     S.ri[RI_MOMENT] = (1 << 38) + i
+    S.ri[RI_SHOWN] = S.ri[RI_MOMENT]
 
 
 @kernel(cache=True)
@@ -354,11 +358,13 @@ def evaluate(S, DATA, first, count):
     kept = S.tally.copy()
     slot = np.int64(CLEAN_SLOT)
     moment = S.ri[RI_MOMENT]
+    shown = S.ri[RI_SHOWN]
     stale = S.ri[RI_STALE]
 {save}    right = 0
     total = 0.0
     for i in range(first, first + count):
         S.ri[RI_MOMENT] = (1 << 38) + i
+        S.ri[RI_SHOWN] = S.ri[RI_MOMENT]
         load(S, test_x, test_t, i)
 {indent(_look(plan), "        ")}
         total += cost_of(S, slot)
@@ -366,6 +372,7 @@ def evaluate(S, DATA, first, count):
     # the training sample comes back, with the currents that belong to it
     load(S, train_x, train_t, S.ri[RI_SAMPLE])
     S.ri[RI_MOMENT] = moment
+    S.ri[RI_SHOWN] = shown
     S.ri[RI_STALE] = stale
 {back}    copy(kept, S.tally)
     S.evaluation[0] = right

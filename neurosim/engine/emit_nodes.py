@@ -7,7 +7,8 @@ from textwrap import indent
 
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.engine import emit_step
-from neurosim.engine.emit_forward import input_view, weights
+from neurosim.engine.emit_forward import input_view as read_view
+from neurosim.engine.emit_forward import weights
 from neurosim.spec.scenario import Scenario
 from neurosim.training.base import StepPlan, Trainer
 from neurosim.training.delta import DeltaMGD
@@ -35,6 +36,14 @@ def is_windowed(plan: NetworkPlan, trainer: Trainer) -> bool:
     """Whether updates pass through integrators: a shared-weight convolution adds up over its positions there too."""
     shared = any(layer.type == "conv2d" for layer in plan.layers)
     return trainer.tau_theta > 1 or trainer.optimizer != "plain" or shared
+
+
+def input_view(plan: NetworkPlan, layer: LayerPlan) -> str:
+    """The activities of a layer's inputs as the learning rule knows them: spike counts where inputs are spikes."""
+    if layer.index == 0 and plan.spiking:
+        shape = layer.in_shape if len(layer.in_shape) != 2 else (*layer.in_shape, 1)
+        return "S.input_activity" if layer.type == "dense" else f"S.input_activity.reshape({shape})"
+    return read_view(plan, layer)
 
 
 _NO_DRAW = """
@@ -128,15 +137,14 @@ def _deposit(plan: NetworkPlan, exact: bool, windowed: bool, stuck: bool) -> str
             lines.append(f"dense_gradient(rate, {input_view(plan, layer)}, {w}, {b}, -1.0)")
         elif exact:
             w, b = weights(layer)
-            active = "S.ri[RI_ACTIVE_FIRST]" if layer.index == 0 and not _windowed_input(layer) else "count_active(x)"
             lines += [
                 f"x = {input_view(plan, layer)}",
                 f"rank1_add_free({w}, {b}, x, rate, {', '.join(weights(layer, 'free'))})"
                 if stuck
                 else f"rank1_add({w}, {b}, x, rate)",
-                f"active = {active} + 1",
+                "active = count_active(x) + 1",
                 "row_slots += active",
-                f"devices += active * {layer.n}",
+                "devices += active * count_active(rate)",
                 "most = 1",
             ]
         else:
@@ -157,10 +165,6 @@ def deposit(S, factor):
 """
 
 
-def _windowed_input(layer: LayerPlan) -> bool:
-    return layer.type != "dense"
-
-
 def _program_rows(plan: NetworkPlan, layer: LayerPlan) -> list[str]:
     def row(start: str) -> list[str]:
         return [
@@ -170,6 +174,7 @@ def _program_rows(plan: NetworkPlan, layer: LayerPlan) -> list[str]:
             "                  S.pulse_tally)",
             "row_slots += highest",
             "most = max(most, highest)",
+            f"S.tally[T_ACCUMULATIONS] += {layer.n} if S.pi[PI_ROUNDING] == CARRY else 0",
         ]
 
     return [
@@ -208,6 +213,7 @@ def _aim_delta(trainer: DeltaMGD) -> str:
         along, across = 0.0, 1.0
     S.coefficient[0] = length
     S.coefficient[1] = along
+    S.coefficient[2] = across
     for j in range(NODES):
         S.direction[slot, j] = across * S.orthogonal[j]
     if along > 0.0:
@@ -223,7 +229,7 @@ def _aim_delta(trainer: DeltaMGD) -> str:
             S.direction[slot, j] = S.prior[j] / length
     else:
         copy(S.orthogonal, S.direction[slot])"""
-    share = "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
+    share = _share(trainer)
     return f"""
 @kernel
 def aim(S, slot):
@@ -235,7 +241,8 @@ def aim(S, slot):
     orthogonalise(S.orthogonal, S.prior, length)
 {mix}
     apply_probe(S, slot)
-    S.tally[T_DELTA_WORDS] += NODES
+    if slot == 1:
+        S.tally[T_DELTA_WORDS] += NEURONS
 """
 
 
@@ -265,10 +272,11 @@ def refresh(S, DATA, label):
     for j in range(NODES):
         S.delta_change[j] = 0.0
     count = S.pi[PI_REFRESH_MEASUREMENTS]
+    shares = 0.0
     for m in range(count):
         S.ri[RI_MOMENT] = (1 << 37) + (S.ri[RI_STEP] * CLASSES + label) * count + m
         if first < last:
-            key = stream_key(S.pi[PI_SEED], STREAM_USER, S.ri[RI_MOMENT], 0, 0)
+            key = stream_key(S.pi[PI_SEED], STREAM_SHUFFLE, S.ri[RI_MOMENT], 1, 0)
             load(S, train_x, train_t, class_order[first + below(key, 0, last - first)])
         S.tally[T_SAMPLES] += 1
         infer(S, np.int64(0))
@@ -280,27 +288,43 @@ def refresh(S, DATA, label):
         infer(S, np.int64(1))
         measure(S, np.int64(1))
         slope = heard(S, S.rf[RF_C_1] - S.rf[RF_C_0], np.int64(1)) / S.size[1]
+        # regression on the share: what is remembered is delta per unit of share, as aim reads it
+        share = SHARE
+        shares += share * share
         live = 0
         for j in range(NODES):
             live += S.sigma[j] > 0.0
         for j in range(NODES):
             if S.sigma[j] > 0.0:
-                S.delta_change[j] += slope * S.direction[1, j] * live / (S.sigma[j] * count)
+                S.delta_change[j] += slope * S.direction[1, j] * live * share / S.sigma[j]
     blend = S.pf[PF_REFRESH_BLEND]
     for j in range(NODES):
         S.delta[label, j] *= 1.0 - blend
-        S.delta_change[j] *= blend
+        S.delta_change[j] *= blend / max(shares, 1e-12)
         S.sigma[j] = 1.0
     key = stream_key(S.pi[PI_SEED], STREAM_DELTA_NOISE, S.ri[RI_MOMENT], 1, 0)
     S.tally[T_DELTA_WRITES] += remember(S.delta[label], S.delta_change, S.pi[PI_DELTA_BITS], S.pf[PF_DELTA_RANGE],
                                         S.pf[PF_DELTA_NOISE], key, S.sigma)
+    for j in range(NODES):
+        S.sigma[j] = 0.0
+        S.delta[label, j] *= S.pf[PF_DELTA_KEEP] ** count
     load(S, train_x, train_t, S.ri[RI_SAMPLE])
+    S.tally[T_SAMPLES] += 1
     S.ri[RI_MOMENT] = moment
 """
 
+
+def refresh(trainer: DeltaMGD) -> str:
+    """The entry point that renews one class's delta-vector by bias-only probes."""
+    return REFRESH.replace("SHARE", _share(trainer))
+
+
+def _share(trainer: DeltaMGD) -> str:
+    return "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
+
 _LIMIT = """\
     factor = S.rf[RF_RATE]
-    limit = S.pf[PF_KAPPA] * S.rf[RF_C_0]
+    limit = S.pf[PF_KAPPA] * max(S.rf[RF_C_0], 0.0)
     if S.pf[PF_KAPPA] > 0.0 and factor * decrease > limit:
         factor = limit / decrease"""
 
@@ -326,14 +350,14 @@ def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
     ku, kr = S.pf[PF_NODE_RATE], S.pf[PF_ORTHOGONAL_RATE]
     alpha = S.pf[PF_PRIOR_RATE]
     unit = 1.0 / length if length > 0.0 else 0.0
-    aligned = alpha * length + surprise * ku
-    across = surprise * kr
+    aligned = alpha * length + surprise * ku * along
+    across = surprise * kr * S.coefficient[2]
     for j in range(NODES):
         S.estimate[j] = (aligned * unit) * S.prior[j] + across * S.orthogonal[j]
-    decrease = alpha * length * length + max(kr, ku * along) * surprise * surprise"""
+    decrease = alpha * length * length + (ku * along * along + kr * S.coefficient[2] ** 2) * surprise * surprise"""
         memory = """\
 along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
-            S.delta_change[j] = share * surprise * (along_u + S.pf[PF_MEMORY_RATE] * S.orthogonal[j]) / S.sigma[j]"""
+            S.delta_change[j] = share * surprise * (along_u + S.pf[PF_MEMORY_RATE] * S.coefficient[2] * S.orthogonal[j]) / S.sigma[j]"""
     else:
         heard = """\
     cu = S.slope[1] if length > 0.0 else 0.0
@@ -355,7 +379,7 @@ along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
         memory = """\
 along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * news * unit * S.prior[j]
             S.delta_change[j] = share * (along_u + S.pf[PF_MEMORY_RATE] * cr * S.orthogonal[j]) / S.sigma[j]"""
-    share = "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
+    share = _share(trainer)
     keep = ""
     if trainer.refresh == "probes":
         keep = f"""\

@@ -57,7 +57,8 @@ def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -
                       "        z[j] += sign * tilde(S.words, S.mismatch, e, number(S, slot))"]  # fmt: skip
         lines += [
             "if S.pf[PF_CELL_PAIR] > 0.0:",
-            f"    S.tally[T_CONDUCTANCE_{layer.index}] += int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5) * WINDOW",
+            f"    unit = int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
+            f"    S.tally[T_CONDUCTANCE_{layer.index}] += unit * {layer.positions} * WINDOW",
         ]
     if step.space == "node":
         lines += ["if SIGNS[slot] != 0.0:", f"    inject(z, S.injection[slot, {first}:{end}])"]
@@ -88,14 +89,18 @@ def _begin(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
     lines: list[str] = []
     for layer in plan.layers:
         lines += _static(plan, layer, step, settings.encoder == "current")
+    activity = "copy(S.x, S.input_activity)" if settings.encoder == "current" else "S.input_activity[:] = 0.0"
     return f"""
 @kernel
 def begin(S, slot):
     S.count[:] = 0
     S.trace[:] = 0.0
+    if slot == 0:
+        {activity}
     if RESET_WINDOW:
         for j in range(NODES):
             S.v[j] = S.pf[PF_START_MEMBRANE] * S.node_threshold[j]
+            S.v_start[j] = S.v[j]
         S.refractory[:] = 0
         S.fired_count[:] = 0
 {indent(chr(10).join(lines), "    ")}
@@ -108,6 +113,7 @@ def _encode(plan: NetworkPlan, settings: Spiking) -> str:
     if settings.encoder == "current":
         return ""
     if settings.encoder == "poisson":
+        moment = "S.ri[RI_SHOWN] if REPLAYABLE else S.ri[RI_MOMENT]"
         inference = "0 if REPLAYABLE else slot"
         rule = "uniform(key, i) < S.x[i] * MAX_RATE"
         key = f"key = stream_key(S.pi[PI_SEED], STREAM_ENCODER, {moment}, {inference}, tick)"
@@ -127,6 +133,8 @@ def encode(S, slot, tick):
         if {rule}:
             S.fired_input[n] = i
             n += 1
+            if slot == 0 and tick >= WASHOUT:
+                S.input_activity[i] += ONE / READOUT
     S.input_count[0] = n
 """
 
@@ -165,14 +173,18 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> list[str]:
         before = plan.layers[layer.index - 1]
         fired, count = f"S.fired[{before.act}:{before.act + before.n}]", f"S.fired_count[{before.index}]"
     w, _ = weights(layer)
+    driven = "spikes"
+    shape = layer.in_shape if len(layer.in_shape) == 3 else (*layer.in_shape, 1)
+    if layer.type == "conv2d":
+        driven = f"spike_windows({fired}, spikes, {shape[0]}, {shape[1]}, {shape[2]}, {layer.weight_shape[0]})"
     lines = [
         f"spikes = {count}",
-        f"S.tally[T_ACTIVE_{layer.index}] += spikes",
+        f"driven = {driven}",
+        f"S.tally[T_ACTIVE_{layer.index}] += driven",
         "if S.pf[PF_CELL_PAIR] > 0.0:",
-        f"    S.tally[T_CONDUCTANCE_{layer.index}] += spikes * int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
+        f"    S.tally[T_CONDUCTANCE_{layer.index}] += driven * int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
     ]
     if layer.type == "conv2d":
-        shape = layer.in_shape if len(layer.in_shape) == 3 else (*layer.in_shape, 1)
         call = f"scatter_conv2d({{w}}, {fired}, spikes, {shape[1]}, {shape[2]}, current.reshape({layer.shape}))"
         if step.space == "weight":
             end = layer.theta + layer.parameters
@@ -255,7 +267,10 @@ def fire(S, slot, tick):
         keep = S.pf[PF_TRACE_DECAY]
         for j in range({plan.activations}):
             S.trace[j] *= keep
-{"".join(blocks)}"""
+{"".join(blocks)}\
+    if tick == WASHOUT - 1:
+        copy(S.v, S.v_start)
+"""
 
 
 def _route(plan: NetworkPlan) -> str:
@@ -274,15 +289,14 @@ def _finish(plan: NetworkPlan, settings: Spiking) -> str:
         activity = "(1.0 - S.pf[PF_TRACE_DECAY]) * S.trace[j]"
     graded = {
         "count": "S.count[j] / ticks",
-        "membrane": "(S.v[j] / S.node_threshold[j] - start) / ticks",
-        "count+membrane": "(S.count[j] + S.v[j] / S.node_threshold[j] - start) / ticks",
+        "membrane": "(S.v[j] - S.v_start[j]) / (S.node_threshold[j] * ticks)",
+        "count+membrane": "(S.count[j] + (S.v[j] - S.v_start[j]) / S.node_threshold[j]) / ticks",
     }[settings.readout]
     return f"""
 @kernel
 def finish(S, slot):
     # activities of the window, per tick; the output is read as {settings.readout}
     ticks = S.theta.dtype.type(READOUT)
-    start = S.theta.dtype.type(S.pf[PF_START_MEMBRANE] if RESET_WINDOW else 0.0)
     if slot == 0:
         # silent and saturated neurons do not respond to a small current: node probes leave them out
         for j in range(NODES):

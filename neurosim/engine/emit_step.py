@@ -15,7 +15,7 @@ def load(S, xs, ts, i):
     bits = S.pi[PI_DAC_BITS]
     if bits > 0:
         for k in range(N_IN):
-            S.x[k] = quantised(xs[i * N_IN + k], bits, 1.0)
+            S.x[k] = quantised(xs[i * N_IN + k], bits + 1, 1.0)  # a sign and bits of size
     else:
         for k in range(N_IN):
             S.x[k] = xs[i * N_IN + k]
@@ -38,8 +38,11 @@ def present(S, DATA):
         S.ri[RI_SAMPLE] = i
         S.ri[RI_LABEL] = train_y[i]
         S.ri[RI_EDGE] = 1
+        S.ri[RI_SHOWN] = step
         load(S, train_x, train_t, i)
         S.tally[T_SAMPLES] += 1
+    if RANDOM_ENCODER and not REPLAYABLE:
+        S.ri[RI_STALE] = 1  # the same sample comes as other spikes
 """
 
 WEIGHT_PERTURBATION = """
@@ -97,11 +100,20 @@ def write_perturbation(S, slot, sign):
         S.change[e] = scale * tilde(S.words, S.mismatch, e, n)
     S.pulse_tally[0] = 0
     S.pulse_tally[1] = 0
-    program(S.theta, 0, S.change, SIZE, S.scale_up, S.scale_down, S.w_min, S.w_max, S.residual, S.pf[PF_STEP_SIZE],
+    most = program(
+            S.theta, 0, S.change, SIZE, S.scale_up, S.scale_down, S.w_min, S.w_max, S.residual, S.pf[PF_STEP_SIZE],
             S.pf[PF_CYCLE_STD], S.pf[PF_WRITE_STD], NEAREST, 1 << 30, key, key, S.pulse_tally)
     S.tally[T_PERTURBATION_PULSES] += S.pulse_tally[1]
+    S.tally[T_PERTURBATION_SLOTS] += {slots}
     S.ri[RI_CURRENTS_STALE] = 1
+    S.ri[RI_STALE] = 1  # the weights are never quite what they were
 """
+
+def write_perturbation(scheme: str) -> str:
+    """``write_perturbation``: pulses up or down, and the slots that the write scheme needs for them."""
+    slots = {"cell": "S.pulse_tally[1]", "element": "most"}.get(scheme, "min(S.pulse_tally[1], ROWS * most)")
+    return WRITE_PERTURBATION.replace("{slots}", slots)
+
 
 MEASURE = """
 @kernel
@@ -109,7 +121,7 @@ def cost_of(S, slot):
     y = S.output
     for j in range(N_OUT):
         y[j] = S.act[slot, OUT + j]
-    if not ADC_COLUMNS and S.pi[PI_ADC_BITS] > 0:
+    if ADC_OUTPUTS and S.pi[PI_ADC_BITS] > 0:
         quantise(y, S.pi[PI_ADC_BITS], S.pf[PF_ADC_RANGE])
     return cost(y, S.target, S.pf[PF_SMOOTHING])
 
@@ -118,12 +130,12 @@ def cost_of(S, slot):
 def measure(S, slot):
     # the astrocyte reads the outputs and computes the cost
     c = cost_of(S, slot)
+    if not math.isfinite(c) and S.ri[RI_DIVERGED] == 0:
+        S.ri[RI_DIVERGED] = S.ri[RI_STEP] + 1
     if S.pf[PF_COST_NOISE] > 0.0:
         key = stream_key(S.pi[PI_SEED], STREAM_COST_NOISE, S.ri[RI_MOMENT], slot, 0)
         c += S.pf[PF_COST_NOISE] * normal(key, 0)
     c = quantised(c, S.pi[PI_COST_BITS], S.pf[PF_COST_RANGE])
-    if not math.isfinite(c) and S.ri[RI_DIVERGED] == 0:
-        S.ri[RI_DIVERGED] = S.ri[RI_STEP] + 1
     S.rf[RF_C_0 + slot] = c
     S.tally[T_COSTS] += 1
 """
@@ -134,10 +146,10 @@ def heard(S, c_tilde, slot):
     # what the cores hear of C~: quantised, noisy, clamped
     held = quantised(c_tilde, S.pi[PI_C_TILDE_BITS], S.pf[PF_C_TILDE_RANGE])
     S.tally[T_PROBES] += 1
-    if c_tilde == 0.0:
+    if held == 0.0:
         S.tally[T_ZERO_C_TILDE] += 1
-    elif held == 0.0:
-        S.tally[T_DEAD_ZONE] += 1
+        if c_tilde != 0.0:
+            S.tally[T_DEAD_ZONE] += 1
     if S.pf[PF_BROADCAST_NOISE] > 0.0:
         key = stream_key(S.pi[PI_SEED], STREAM_BROADCAST_NOISE, S.ri[RI_MOMENT], slot, 0)
         held += S.pf[PF_BROADCAST_NOISE] * normal(key, 0)
@@ -214,7 +226,7 @@ S.tally[T_ACCUMULATIONS] += SIZE
         work = f"""\
 {calls}
 S.tally[T_UPDATES] += 1
-S.tally[T_REPLAYS] += SIZE
+S.tally[T_REPLAYS] += {len(pairs)} * SIZE
 if factor != 0.0:
     written(S, {per_number}, {per_number}, {"1" if per_number == "1" else "ROWS"}, 1)
     S.ri[RI_STALE] = 1
@@ -223,7 +235,7 @@ if factor != 0.0:
         calls = "\n".join(f"add_code(S.gradient, {factor}, words, {n})" for n, factor in pairs)
         work = f"""\
 {calls}
-S.tally[T_REPLAYS] += SIZE
+S.tally[T_REPLAYS] += {len(pairs)} * SIZE
 S.tally[T_ACCUMULATIONS] += {per_number} if S.pi[PI_TAU_THETA] > 1 else 0
 if (S.ri[RI_STEP] + 1) % S.pi[PI_TAU_THETA] == 0:
     commit(S)"""
@@ -269,7 +281,7 @@ def commit() -> str:
     return """
 @kernel
 def commit(S):
-    optimise(S.gradient, S.first_moment, S.second_moment, S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE],
+    optimise(S.gradient, S.first_moment, S.second_moment, S.pf[PF_ESTIMATE_SCALE], S.rf[RF_RATE],
              S.pi[PI_OPTIMIZER], S.pf[PF_BETA1], S.pf[PF_BETA2], S.change)
     S.gradient[:] = 0.0
     if S.pi[PI_OPTIMIZER] > 0:
@@ -310,6 +322,7 @@ def write(plan: NetworkPlan, exact: bool) -> str:
     S.pulse_tally[1] = 0
     row_slots = 0
     most = 0
+    S.tally[T_ACCUMULATIONS] += SIZE if S.pi[PI_ROUNDING] == CARRY else 0
 {rows}
     written(S, S.pulse_tally[0], S.pulse_tally[1], row_slots, most)"""
     return f"""

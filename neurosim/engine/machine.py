@@ -43,7 +43,7 @@ class Machine:
         self.totals: dict[str, int] = dict.fromkeys(self.names, 0)
         loads = trainer.tau_x == 1
         arrays = state.build(
-            scenario, self.composition, data, self.meter.step_s(self.composition.step.slots, loads), start
+            scenario, self.composition, data, self.meter.step_s(self.composition.step.slots, loads, trainer.tau_theta), start
         )
         fields = link.layout(arrays)
         self.arenas, self.arrays = link.pack(arrays, fields, np.dtype(scenario.network.dtype))
@@ -103,6 +103,11 @@ class Machine:
                 "training.tau_x = 1: the high-pass blanks the edge of every new sample, so nothing would be learned; "
                 "use a tau_x above 1"
             )
+        if trainer.difference == "two-noisy" and trainer.code.model != "random":
+            problems.append(
+                f"training.difference = 'two-noisy': the two perturbations of a step must be independent, which only the "
+                f"code 'random' gives (not {trainer.code.model!r})"
+            )
         late = self.scenario.chip.astrocyte.latency_steps * trainer.step_plan().numbers_per_period
         if late > 32 * trainer.tau_p and self.scenario.chip.capabilities.delay_matching:
             problems.append(
@@ -119,11 +124,19 @@ class Machine:
             mechanism=self.mechanism or "none",
             per_number=1 if one else self.plan.parameters,
             window=self.composition.window,
-            host_loop=trainer.host_loop,
+            host_writes=trainer.host_loop or self.mechanism == "host",
+            delta_words=self.plan.neurons if isinstance(trainer, DeltaMGD) else 0,
+            held_input=self.plan.spiking and self.scenario.network.spiking.encoder == "current",
             write_scheme=trainer.write_scheme or self.scenario.chip.synapse.write_scheme,
-            stores_activity=step.space == "node",
+            activity_writes=self._activity_writes(),
         )
         return Meter(self.scenario.chip, self.plan, self.placement, price_table(self.scenario.chip), workload)
+
+    def _activity_writes(self) -> int:
+        """Writes of an input's activity register per clean inference: a trace is updated in every tick."""
+        if self.composition.step.space != "node":
+            return 0
+        return self.composition.window if self.scenario.network.spiking.activity == "trace" else 1
 
     @property
     def module(self) -> ModuleType:

@@ -32,7 +32,7 @@ def cache_folder() -> Path:
 def fingerprint(source: str, modules: tuple[str, ...]) -> str:
     """Hash of the source text, all contributing modules, numba's version and the CPU."""
     digest = hashlib.sha256(source.encode())
-    for name in sorted(set(modules)):
+    for name in sorted(_with_helpers(modules)):
         module = sys.modules.get(name) or importlib.import_module(name)
         digest.update(name.encode())
         digest.update(Path(str(module.__file__)).read_bytes())
@@ -44,6 +44,26 @@ def fingerprint(source: str, modules: tuple[str, ...]) -> str:
     ):
         digest.update(item.encode())
     return digest.hexdigest()[:20]
+
+
+def _with_helpers(names: tuple[str, ...]) -> set[str]:
+    """The modules, and those of the same package that they take names from (a model's own helpers)."""
+    known: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in known:
+            continue
+        known.add(name)
+        package = name.partition(".")[0]
+        for value in vars(sys.modules.get(name) or importlib.import_module(name)).values():
+            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(origin, str) and origin.partition(".")[0] == package and ".kernels." not in origin:
+                if origin.startswith("neurosim.") and not origin.startswith("neurosim.models."):
+                    continue
+                if getattr(sys.modules.get(origin), "__file__", None):
+                    waiting.append(origin)
+    return known
 
 
 def is_compiled(source: str, modules: tuple[str, ...]) -> bool:

@@ -117,11 +117,13 @@ def record_eval(machine: Machine, sink: Sink, bill: Bill, accuracy: float, cost:
 def record_ledger(machine: Machine, sink: Sink, ledger: Ledger) -> None:
     """One row of cumulative counts, priced."""
     table = machine.meter.prices
-    counts = np.array([[ledger.counts[name] for name in ACTIONS]], np.int64)
-    used = counts[0] != 0
+    # prices are applied to the exact integers; the column of counts saturates at the largest 64-bit integer
+    exact = [ledger.counts[name] for name in ACTIONS]
+    counts = np.array([[min(count, 2**63 - 1) for count in exact]], np.int64)
 
     def priced(price: np.ndarray) -> np.ndarray:
-        return np.where(used, counts * np.where(table.priced, price, 0.0), 0.0)
+        each = zip(exact, price.tolist(), strict=True)
+        return np.array([[count * joules if count else 0.0 for count, joules in each]])
 
     sink.append("/ledger", {
         "tick": [ticks(machine)], "time_s": [accounting.time_s(ledger)], "counts": counts,

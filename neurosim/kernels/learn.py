@@ -51,15 +51,15 @@ def rank1_add_free(
 
 @kernel
 def optimise(
-    gradient: Floats, first: Floats, second: Floats, rate: float, kind: int, beta1: float, beta2: float, change: Floats
+    gradient: Floats, first: Floats, second: Floats, scale: float, rate: float, kind: int, beta1: float, beta2: float, change: Floats
 ) -> None:
-    """``change`` = the step of plain (0), momentum (1) or Adam (2) descent along ``gradient``.
+    """``change`` = the step of plain (0), momentum (1) or Adam (2) descent along ``g = scale gradient``.
 
     momentum: ``M = beta1 M + g``, step ``-rate M``. Adam without bias correction (as in the scaling paper):
     ``M = beta1 M + (1-beta1) g``, ``V = beta2 V + (1-beta2) g^2``, step ``-rate M/(sqrt(V) + 1e-8)``.
     """
     for e in range(gradient.shape[0]):
-        g = gradient[e]
+        g = scale * gradient[e]
         if kind == 0:
             change[e] = -rate * g
         elif kind == 1:

@@ -81,10 +81,9 @@ def orthogonalise(u: Floats, h: Floats, length: float) -> None:
     for j in range(u.shape[0]):
         u[j] -= along * h[j]
         squares += u[j] * u[j]
-    if squares > 0.0:
-        scale = 1.0 / math.sqrt(squares)
-        for j in range(u.shape[0]):
-            u[j] *= scale
+    scale = 1.0 / math.sqrt(squares) if squares > 1e-10 else 0.0  # what is left of one or two nodes is rounding
+    for j in range(u.shape[0]):
+        u[j] *= scale
 
 
 @kernel

@@ -36,20 +36,19 @@ def inject(z: Floats, injection: Floats) -> None:
 
 
 @kernel
-def quantise(z: Floats, bits: int, limit: float) -> None:
-    """Round to ``2^bits - 1`` equal steps over ``-limit..limit`` and clip."""
-    lsb = 2.0 * limit / (2.0**bits - 1.0)
-    for j in range(z.shape[0]):
-        z[j] = lsb * math.floor(min(max(z[j], -limit), limit) / lsb + 0.5)
+def quantised(value: float, bits: int, limit: float) -> float:
+    """Rounded to ``2^bits - 1`` levels from -limit to limit, zero among them; bits 0 leaves it, and NaN stays NaN."""
+    if bits == 0 or math.isnan(value):
+        return value
+    lsb = limit / max(2.0 ** (bits - 1) - 1.0, 1.0)
+    return lsb * math.floor(min(max(value, -limit), limit) / lsb + 0.5)
 
 
 @kernel
-def quantised(value: float, bits: int, limit: float) -> float:
-    """One number, rounded and clipped like `quantise`; bits 0 leaves it as it is."""
-    if bits == 0:
-        return value
-    lsb = 2.0 * limit / (2.0**bits - 1.0)
-    return lsb * math.floor(min(max(value, -limit), limit) / lsb + 0.5)
+def quantise(z: Floats, bits: int, limit: float) -> None:
+    """Round to ``2^bits - 1`` levels from -limit to limit, zero among them, and clip; NaN stays NaN."""
+    for j in range(z.shape[0]):
+        z[j] = quantised(z[j], bits, limit)
 
 
 @kernel
@@ -90,6 +89,18 @@ def conductance(x: Floats, pair: float) -> int:
 def windows(position: int, size: int, outputs: int) -> int:
     """How many windows of ``size`` along one axis hold an input at ``position``."""
     return int(min(position, outputs - 1) - max(0, position - size + 1) + 1)
+
+
+@kernel
+def spike_windows(
+    fired: npt.NDArray[np.int64], count: int, rows: int, columns: int, channels: int, size: int
+) -> int:
+    """Rows driven by spikes at the inputs of a convolution: each spike once per window that holds it."""
+    total = 0
+    for k in range(count):
+        place = fired[k] // channels
+        total += windows(place // columns, size, rows - size + 1) * windows(place % columns, size, columns - size + 1)
+    return total
 
 
 @kernel

@@ -70,7 +70,6 @@ class Geometry(Parameters):
     inputs_per_core: int = Field(ge=1, description="rows of the synapse array, the bias row included")
     synapses_per_core: int | None = Field(default=None, ge=1, description="default: inputs x neurons (a crossbar)")
     mesh_width: int = Field(default=1, ge=1, description="cores stand on a mesh of this width, row by row")
-    astrocytes: int = Field(default=1, ge=1)
 
     @property
     def synapses(self) -> int:
@@ -174,7 +173,7 @@ class AstrocyteHardware(Parameters):
     delta_bits: int = Field(default=0, ge=0, le=24)
     delta_range: float = Field(default=1.0, gt=0.0, description="delta_bits cover +- this value")
     delta_tau_s: Seconds = Field(default=0.0, ge=0.0, description="leak of the slow states; 0: ideal memory")
-    delta_noise_std: float = Field(default=0.0, ge=0.0, description="per write, relative to the vector's norm per node")
+    delta_noise_std: float = Field(default=0.0, ge=0.0, description="per write, relative to the change written")
 
 
 class Timing(Parameters):

@@ -102,7 +102,6 @@ class Network(Parameters):
     weights: str | None = Field(default=None, description="a trace to take the last weights from")
     spiking: Spiking = Spiking()
     placement: Literal["fill"] = "fill"
-    domains: Literal["one", "layer"] = Field(default="one", description="astrocyte domains: one, or one per layer")
 
     @model_validator(mode="after")
     def _names(self) -> Network:
@@ -135,7 +134,6 @@ class Probes(Parameters):
     evaluate_samples: int = Field(default=0, ge=0, description="test samples per evaluation; 0: all")
     spikes: tuple[str, ...] = Field(default=(), description="layers whose spikes are recorded at evaluations")
     weights_every: int = Field(default=0, ge=0, description="0: first and last only")
-    delta_every: int = Field(default=0, ge=0, description="delta-vectors; 0: with every evaluation")
     gradient_agreement: bool = Field(default=False, description="compare delta signs with the true gradient")
 
 

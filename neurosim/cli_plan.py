@@ -43,8 +43,7 @@ def plan(name: str, machine: Machine) -> dict[str, Any]:
     scenario, step, schedule = machine.scenario, machine.composition.step, Schedule.of(machine.scenario)
     trainer = scenario.training
     assert isinstance(trainer, Trainer)
-    idle, loading = (machine.meter.step_s(step.slots, loads) for loads in (False, True))
-    step_s = idle + (loading - idle) / trainer.tau_x
+    step_s = _step_s(machine, trainer)
     geometry = scenario.chip.geometry
     return {
         "scenario": name,
@@ -79,6 +78,15 @@ def plan(name: str, machine: Machine) -> dict[str, Any]:
         "trace_B": trace_size(machine, schedule),
         "needs_compiling": machine.needs_compiling,
     }  # fmt: skip
+
+
+def _step_s(machine: Machine, trainer: Trainer) -> float:
+    """Mean duration of a step: a sample is loaded every tau_x steps, one pulse goes out every tau_theta steps."""
+    meter, slots = machine.meter, machine.composition.step.slots
+    always = meter.step_s(slots, False, 2)
+    loading = meter.step_s(slots, True, 2) - always
+    writing = meter.step_s(slots, False, 1) - always
+    return always + loading / trainer.tau_x + writing / trainer.tau_theta
 
 
 def _network(machine: Machine) -> dict[str, Any]:
@@ -167,9 +175,9 @@ def show(plan: dict[str, Any]) -> None:
         ("training", ", ".join(f"{key} {_value(value)}" for key, value in settings.items())),
         ("mechanism", f"{probe}, difference {training['difference']}"),
         ("a step", f"{training['inferences_per_step']} inferences of {ticks} tick{'s' if ticks > 1 else ''}, "
-                   f"{quantity(time_['step_s'], 's')} without weight writes"),
+                   f"{quantity(time_['step_s'], 's')} with one pulse a write"),
         ("the run", f"{count(schedule['steps'])} steps, {count(schedule['inferences'])} inferences, "
-                    f"{quantity(time_['run_s'], 's')} without weight writes"),
+                    f"{quantity(time_['run_s'], 's')} with one pulse a write"),
         ("  bare figure", f"{quantity(time_['bare_run_s'], 's')} (steps x perturbation period)"),
         ("recorded", f"every {count(schedule['record_every'])} steps; accuracy every "
                      f"{count(schedule['evaluate_every'])} steps"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 PREFIXES = {
-    "": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3,
+    "": 1.0, "a": 1e-18, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3,
     "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
 }  # fmt: skip
 UNITS = ("s", "J", "W", "V", "A", "S", "F", "Hz", "Ohm", "B", "m2")
@@ -69,7 +69,8 @@ def show(value: float, unit: str) -> str:
     if unit == "s" and abs(value) >= 120.0:
         return f"{value / 3600:.3g} h" if abs(value) >= 7200.0 else f"{value / 60:.3g} min"
     for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3),
-                           ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15)):  # fmt: skip
+                           ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15),
+                           ("a", 1e-18)):  # fmt: skip
         if abs(value) >= factor * 0.9995:
             return f"{value / factor:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}"

@@ -187,7 +187,9 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
         per_number = "1" if isinstance(trainer, MGD) and trainer.code.model.startswith("sequential") else "SIZE"
         text += _copied("dense_shift", "dense_pair_first", "scatter_shift", "add_code", "low_pass_code")
         return (
-            text + (emit_step.write_perturbation(_write_scheme(scenario, trainer)) if writes else "") + emit_step.broadcast(step)
+            text
+            + (emit_step.write_perturbation(_write_scheme(scenario, trainer)) if writes else "")
+            + emit_step.broadcast(step)
             + emit_step.learn_weights(step, exact and free, direct, per_number)
         )  # fmt: skip
     if step.space == "none":

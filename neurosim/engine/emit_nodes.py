@@ -357,7 +357,8 @@ def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
     decrease = alpha * length * length + (ku * along * along + kr * S.coefficient[2] ** 2) * surprise * surprise"""
         memory = """\
 along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
-            S.delta_change[j] = share * surprise * (along_u + S.pf[PF_MEMORY_RATE] * S.coefficient[2] * S.orthogonal[j]) / S.sigma[j]"""
+            across_r = S.pf[PF_MEMORY_RATE] * S.coefficient[2] * S.orthogonal[j]
+            S.delta_change[j] = share * surprise * (along_u + across_r) / S.sigma[j]"""
     else:
         heard = """\
     cu = S.slope[1] if length > 0.0 else 0.0

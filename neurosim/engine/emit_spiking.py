@@ -57,7 +57,7 @@ def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -
                       "        z[j] += sign * tilde(S.words, S.mismatch, e, number(S, slot))"]  # fmt: skip
         lines += [
             "if S.pf[PF_CELL_PAIR] > 0.0:",
-            f"    unit = int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
+            "    unit = int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
             f"    S.tally[T_CONDUCTANCE_{layer.index}] += unit * {layer.positions} * WINDOW",
         ]
     if step.space == "node":
@@ -157,6 +157,8 @@ def _deliver(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
             "if S.pf[PF_READ_NOISE] > 0.0:",
             f"    add_noise(current, S.pf[PF_READ_NOISE] * math.sqrt(1.0 + {squares}),",
             f"              stream_key(S.pi[PI_SEED], STREAM_READ_NOISE, S.ri[RI_MOMENT], slot, tick), {first})",
+            "if ADC_COLUMNS and S.pi[PI_ADC_BITS] > 0:",
+            "    quantise(current, S.pi[PI_ADC_BITS], S.pf[PF_ADC_RANGE])",
         ]
     return f"""
 @kernel

@@ -42,9 +42,8 @@ class Machine:
         self.names = registers.tally_names(len(self.plan.layers))
         self.totals: dict[str, int] = dict.fromkeys(self.names, 0)
         loads = trainer.tau_x == 1
-        arrays = state.build(
-            scenario, self.composition, data, self.meter.step_s(self.composition.step.slots, loads, trainer.tau_theta), start
-        )
+        step_s = self.meter.step_s(self.composition.step.slots, loads, trainer.tau_theta)
+        arrays = state.build(scenario, self.composition, data, step_s, start)
         fields = link.layout(arrays)
         self.arenas, self.arrays = link.pack(arrays, fields, np.dtype(scenario.network.dtype))
         self.source = link.link(self.composition.source, fields)
@@ -105,8 +104,8 @@ class Machine:
             )
         if trainer.difference == "two-noisy" and trainer.code.model != "random":
             problems.append(
-                f"training.difference = 'two-noisy': the two perturbations of a step must be independent, which only the "
-                f"code 'random' gives (not {trainer.code.model!r})"
+                "training.difference = 'two-noisy': the two perturbations of a step must be independent, which only "
+                f"the code 'random' gives (not {trainer.code.model!r})"
             )
         late = self.scenario.chip.astrocyte.latency_steps * trainer.step_plan().numbers_per_period
         if late > 32 * trainer.tau_p and self.scenario.chip.capabilities.delay_matching:

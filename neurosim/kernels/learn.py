@@ -51,7 +51,8 @@ def rank1_add_free(
 
 @kernel
 def optimise(
-    gradient: Floats, first: Floats, second: Floats, scale: float, rate: float, kind: int, beta1: float, beta2: float, change: Floats
+    gradient: Floats, first: Floats, second: Floats, scale: float, rate: float, kind: int, beta1: float, beta2: float,
+    change: Floats,
 ) -> None:
     """``change`` = the step of plain (0), momentum (1) or Adam (2) descent along ``g = scale gradient``.
 

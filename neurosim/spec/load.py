@@ -102,8 +102,14 @@ def resolve(
         raise InputError('chip: missing; name a shipped chip or a path, for example chip = "analog-if"', where)
     whole = _is_whole_chip(chip_overrides) and chip is None
     merged["chip"] = {"name": name, **chip_overrides} if whole else merge(load_chip_table(name), chip_overrides)
+    problems: list[str] = []
     for key, value in (overrides or {}).items():
-        set_key(merged, key, value)
+        try:
+            set_key(merged, key, value)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems, where)
     if seed is not None:
         merged["seed"] = seed
     scenario = validate(Scenario, merged, where)
@@ -210,7 +216,7 @@ def explain(error: ValidationError, schema: type[BaseModel], table: Any, root: s
             allowed = [key for key in owner.model_fields if key != "model"] if owner else []
             near = difflib.get_close_matches(loc[-1], allowed, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            lines.append(f"{path}: unknown key{hint} (allowed: {', '.join(allowed)})")
+            lines.append(f"{path}: unknown key{hint} (allowed: {', '.join(allowed) or 'none'})")
         elif item["type"] == "missing":
             lines.append(f"{path}: missing")
         else:

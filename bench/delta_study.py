@@ -1,16 +1,16 @@
 """What the astrocyte remembers: the two figures of the founding talk, and how much of a gradient a class can explain.
 
-On ``fashion-mnist-deep-delta`` (784-100-50-10, analog-if with its imperfections on):
+On ``fashion-mnist-deep-delta`` (784-100-50-10, analog-if, imperfections on):
 
 (a) one class's delta-vector over an epoch, every neuron a row;
-(b) the share of neurons whose delta has the sign of the sample's true dC/dbias, against the steps between bias refreshes
-    (``refresh = "bias"``, ``probes = "alternate"``), for two numbers of measurements per class; the best that any vector
-    per class could do at the same weights, and what the probes of the training itself give, for comparison.
+(b) the share of neurons whose delta has the sign of the sample's true dC/dbias, against the steps between bias
+    refreshes (``refresh = "bias"``, ``probes = "alternate"``), for two numbers of measurements per class; for
+    comparison the best that any vector per class could do at the same weights, and what the training's own probes give.
 
-And on the trained networks (deep, and ``fashion-mnist-mlp-delta``): the cosine of each sample's true delta with the mean
-of its class, and the share of |g|^2 that class vectors explain.
+And on the trained networks (deep, and ``fashion-mnist-mlp-delta``): the cosine of each sample's true delta with the
+mean of its class, the share of |g|^2 that class vectors explain, and how far exact class vectors alone would lead.
 
-    python bench/delta_study.py [--seeds 2] [--steps 10000] [--only vectors agreement spread]
+    python bench/delta_study.py [--seeds 2] [--steps 10000] [--only vectors agreement spread alone]
 
 Writes docs/figures/delta_vectors.png, docs/figures/delta_agreement.png and docs/figures/delta_study.json.
 """
@@ -62,16 +62,20 @@ def draw_vectors(found: dict[str, Any], path: Path) -> None:
     layers = found["layers"]
     with mpl.rc_context(style.RC):
         figure = Figure(figsize=(9.0, 6.6), layout="constrained")
-        axes = figure.subplots(len(layers), 1, sharex=True, height_ratios=[max(16, len(rows)) for rows in layers.values()])
+        axes = figure.subplots(
+            len(layers), 1, sharex=True, height_ratios=[max(28, len(rows)) for rows in layers.values()]
+        )
         for axis, (name, rows) in zip(axes, layers.items(), strict=True):
             limit = float(np.quantile(np.abs(rows), 0.995))
             drawn = axis.imshow(rows, cmap=style.DIVERGING, vmin=-limit, vmax=limit, aspect="auto", origin="lower",
                                 extent=(0, found["steps"], 0, len(rows)), interpolation="nearest")  # fmt: skip
             axis.set_title(f"{name}: {len(rows)} neurons")
-            axis.set_ylabel("neuron (sorted)")
+            axis.set_yticks(range(0, len(rows) + 1, 25 if len(rows) > 25 else 5))
             axis.grid(visible=False)
-            figure.colorbar(drawn, ax=axis, label="δ (nat per unit\nof input)", pad=0.01)
-        style.count_axis(axes[-1], "x", f"steps (one sample each; an epoch is 60k): class “{NAMES[SHIRT]}”")
+            figure.colorbar(drawn, ax=axis, label="δ (nat)", pad=0.01)
+        figure.supylabel("neuron (in the order of its last value)", fontsize=11)
+        figure.suptitle(f"δ-vector of the class “{NAMES[SHIRT]}” over an epoch")
+        style.count_axis(axes[-1], "x", "steps (one sample each)")
         figure.savefig(path, dpi=90)
 
 
@@ -161,51 +165,120 @@ def explained(machine: Machine, samples: int) -> dict[str, dict[str, float]]:
     each sample may scale its class vector by its own cost, ``1 - exp(-C)`` (``scale_by_cost``). ``along``: share of
     |g|^2 along the class mean's direction, the scale measured: what an aligned probe can find. ``best_signs``: share of
     right signs of the class mean. ``memory``: cosine with the astrocyte's own vector. ``live``: mean live neurons.
+    ``summed`` (first layer): cosine of the weight gradients summed over all these samples, true and ``scaled``.
     """
-    rows = []
-    for i in range(samples):
-        gradient = machine.true_gradient(i)
-        rows.append(np.concatenate([gradient[l.theta + l.weights : l.theta + l.parameters] for l in machine.plan.trainable]))
-    g = np.array(rows, np.float64)
-    label = np.asarray(machine.data.train_y[:samples])
-    output = machine.plan.output
-    own = g[:, -output.n :][np.arange(samples), label]
-    share = np.clip(-own, 0.0, 1.0)  # 1 - p of the true class, which is 1 - exp(-C)
-    out = {}
-    first = 0
-    spans = {}
-    for layer in machine.plan.trainable:
+    layers = machine.plan.trainable
+    g = np.empty((samples, sum(layer.n for layer in layers)))
+    spans, first = {}, 0
+    for layer in layers:
         spans[layer.name] = slice(first, first + layer.n)
         first += layer.n
     spans["all"] = slice(0, first)
-    memory = np.concatenate([machine.arrays["delta"][:, l.act : l.act + l.n] for l in machine.plan.trainable], axis=1)
+    for i in range(samples):
+        gradient = machine.true_gradient(i)
+        for layer in layers:
+            g[i, spans[layer.name]] = gradient[layer.theta + layer.weights : layer.theta + layer.parameters]
+    assert machine.data.train_y is not None
+    label = np.asarray(machine.data.train_y[:samples])
+    # the true class's output delta is p - 1 = exp(-C) - 1 (about, with output mismatch)
+    share = np.clip(-g[np.arange(samples), spans[layers[-1].name].start + label], 0.0, 1.0)
+    memory = np.concatenate([machine.arrays["delta"][:, layer.act : layer.act + layer.n] for layer in layers], axis=1)
+    out = {}
     for name, span in spans.items():
-        part = g[:, span]
-        live = part != 0.0
-        means = np.stack([part[label == k].mean(0) for k in range(10)])
-        scaled = np.stack(
-            [(share[label == k, None] * part[label == k]).sum(0) / max((share[label == k] ** 2).sum(), 1e-12) for k in range(10)]
-        )
+        part, live = g[:, span], g[:, span] != 0.0
+        means = _class_vectors(part, label, np.ones(samples))[label] * live
+        aims = _class_vectors(part, label, share)[label] * live
+        guess = share[:, None] * aims
         total = (part**2).sum()
-        mean, guess = means[label] * live, share[:, None] * scaled[label] * live
-        norms = np.linalg.norm(mean, axis=1) * np.linalg.norm(part, axis=1)
-        known = norms > 0
-        cosine = (mean * part).sum(1)[known] / norms[known]
-        aim = scaled[label] * live
-        along = ((aim * part).sum(1) ** 2 / np.maximum((aim**2).sum(1), 1e-30)).sum() / total
-        recalled = memory[label][:, span] * live
-        lengths = np.linalg.norm(recalled, axis=1) * np.linalg.norm(part, axis=1)
-        weights = lengths > 0
         out[name] = {
-            "cosine": float(cosine.mean()),
-            "mean": float(1 - ((part - mean) ** 2).sum() / total),
+            "cosine": _cosine(means, part),
+            "mean": float(1 - ((part - means) ** 2).sum() / total),
             "scaled": float(1 - ((part - guess) ** 2).sum() / total),
-            "along": float(along),
-            "best_signs": float((np.sign(mean) == np.sign(part))[live & (mean != 0)].mean()),
-            "memory": float(((recalled * part).sum(1)[weights] / lengths[weights]).mean()) if weights.any() else 0.0,
+            "along": float(((aims * part).sum(1) ** 2 / np.maximum((aims**2).sum(1), 1e-30)).sum() / total),
+            "best_signs": float((np.sign(means) == np.sign(part))[live & (means != 0)].mean()),
+            "memory": _cosine(memory[label][:, span] * live, part),
             "live": float(live.sum(1).mean()),
         }
+        if span.start == 0 and name != "all":
+            x = np.asarray(machine.arrays["train_x"], np.float64).reshape(machine.data.n_train, -1)[:samples]
+            true, classes = x.T @ part, x.T @ guess
+            out[name]["summed"] = float((true * classes).sum() / np.linalg.norm(true) / np.linalg.norm(classes))
     return {name: {key: round(value, 4) for key, value in values.items()} for name, values in out.items()}
+
+
+def _class_vectors(g: Any, label: Any, share: Any) -> Any:
+    """Per class and neuron, the least-squares m in g = share m over the samples that use the neuron."""
+    live = g != 0.0
+    vectors = np.zeros((int(label.max()) + 1, g.shape[1]))
+    for k in range(len(vectors)):
+        own, weight = label == k, share[label == k, None]
+        vectors[k] = (weight * g[own]).sum(0) / np.maximum((weight**2 * live[own]).sum(0), 1e-12)
+    return vectors
+
+
+def _cosine(a: Any, b: Any) -> float:
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    known = lengths > 0
+    return float(((a * b).sum(1)[known] / lengths[known]).mean()) if known.any() else 0.0
+
+
+def alone(steps: int, seed: int = 0) -> list[dict[str, Any]]:
+    """What a perfect astrocyte could do without measuring: exact gradients, but each sample gets its class's delta.
+
+    784-100-10, relu, plain numpy, noise-free, one sample a step. ``exact``: backpropagation. ``class``: delta is
+    replaced by its class's vector (regressed online on the exact ones) on the live neurons; ``scaled``: times the
+    sample's own 1 - exp(-C). Each at several learning rates; best and last accuracy.
+    """
+    _, scenario = api.load_scenario("fashion-mnist-mlp-delta")
+    data, rows = api.load_dataset(scenario), []
+    x, label = data.train_x.reshape(data.n_train, -1), np.asarray(data.train_y)
+    test = data.test_x.reshape(data.n_test, -1)
+    for kind in ("exact", "class", "class, scaled"):
+        for rate in (0.0005, 0.0015, 0.005, 0.015):
+            curve = _learn_alone(kind, rate, steps, seed, x, label, test, np.asarray(data.test_y))
+            rows.append({"delta": kind, "rate": rate, "best": max(curve), "last": curve[-1], "steps": steps})
+            print("  ", rows[-1], flush=True)
+    return rows
+
+
+def _learn_alone(
+    kind: str, rate: float, steps: int, seed: int, x: Any, label: Any, test: Any, test_label: Any
+) -> list[float]:
+    random = np.random.default_rng(seed)
+    w1 = (random.standard_normal((784, 100)) * 0.5 * np.sqrt(2 / 784)).astype(np.float32)
+    w2 = (random.standard_normal((100, 10)) * np.sqrt(2 / 100)).astype(np.float32)
+    b1, b2 = np.zeros(100, np.float32), np.zeros(10, np.float32)
+    m1, m2 = np.zeros((10, 100), np.float32), np.zeros((10, 10), np.float32)
+    order, curve = random.permutation(len(x)), []
+    for step in range(steps):
+        i = order[step % len(x)]
+        k = label[i]
+        on = np.flatnonzero(x[i])  # dark pixels change nothing
+        xi = np.asarray(x[i][on], np.float32)
+        z = xi @ w1[on] + b1
+        a = np.maximum(z, 0)
+        y = a @ w2 + b2
+        p = np.exp(y - y.max())
+        p /= p.sum()
+        d2 = p.copy()
+        d2[k] -= 1
+        live = z > 0
+        d1 = (w2 @ d2) * live
+        if kind != "exact":
+            share = np.float32(1 - p[k]) if kind == "class, scaled" else np.float32(1)
+            e1, e2 = d1 - share * m1[k] * live, d2 - share * m2[k]
+            d1, d2 = share * m1[k] * live, share * m2[k]
+            m1[k] += 0.02 * share * e1
+            m2[k] += 0.02 * share * e2
+        eta = np.float32(rate / (1 + step / 30_000))
+        w1[on] -= np.outer(xi, eta * d1)
+        b1 -= eta * d1
+        w2 -= np.outer(a, eta * d2)
+        b2 -= eta * d2
+        if (step + 1) % (steps // 20) == 0:
+            guess = (np.maximum(test @ w1 + b1, 0) @ w2 + b2).argmax(1)
+            curve.append(float((guess == test_label).mean()))
+    return curve
 
 
 def _machine(name: str, overrides: dict[str, Any], seed: int = 0) -> Machine:
@@ -218,7 +291,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10_000, help="of each run of the agreement")
-    parts = ("vectors", "agreement", "spread")
+    parts = ("vectors", "agreement", "spread", "alone")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--output", type=Path, default=FOLDER)
     given = parser.parse_args()
@@ -231,6 +304,8 @@ def main() -> None:
         kept["spread"] = spread("fashion-mnist-mlp-delta", (2000, 20_000)) + spread(DEEP, (2000, 60_000))
     if "agreement" in given.only:
         kept["agreement"] = agreement(given.seeds, given.steps)
+    if "alone" in given.only:
+        kept["alone"] = alone(100_000)
     if "agreement" in kept:
         draw_agreement(kept["agreement"], given.output / "delta_agreement.png")
     file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

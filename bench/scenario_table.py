@@ -3,7 +3,7 @@
     python bench/scenario_table.py [NAME ...] [--seeds 3] [--set KEY=VALUE ...] [--json FILE]
 
 One line per run as it ends, then a Markdown row per scenario: median over the seeds, with the range of the accuracy.
-``--json FILE`` appends one JSON object per run. Host times are those of the whole run, after a first burst that compiles.
+``--json FILE`` appends one JSON object per run. Host times are those of whole runs, after a first one that compiles.
 """
 
 from __future__ import annotations

@@ -101,10 +101,26 @@ def test_every_new_sample_blanks_its_edge(analog: Analog) -> None:
     assert float(ghat @ mean / (mean @ mean)) == pytest.approx(alpha / 2, rel=0.03)
 
 
-def test_a_new_sample_every_step_is_refused_or_blind() -> None:
-    """tau_x = 1 blanks every step: nothing could ever be learned, so it must not pass silently."""
-    with pytest.raises(InputError, match="tau_x"):
-        Machine(scenario(SMALL, {"difference": "high-pass", "tau_x": 1}), four_samples())
+@pytest.mark.parametrize("count", [4, 1])
+def test_a_new_sample_every_step_is_refused(count: int) -> None:
+    """tau_x = 1 blanks every step: nothing could ever be learned, so it must not pass silently.
+
+    With a single sample nothing changes from step to step, and training must work or be refused as well.
+    """
+    everything = four_samples()
+    data = samples(everything.train_x[:count], everything.train_t[:count])
+    training = {"difference": "high-pass", "tau_x": 1, "learning_rate": 1.0, "tau_theta": 2, "norm_mag": 0.05}
+    if count > 1:
+        with pytest.raises(InputError, match="tau_x"):
+            Machine(scenario(SMALL, training), data)
+        return
+    try:
+        machine = plain(Machine(scenario(SMALL, training), data))
+    except InputError:
+        return
+    start = np.array(machine.arrays["theta"])
+    machine.burst(20)
+    assert (np.array(machine.arrays["theta"]) != start).any()
 
 
 # --- sequential codes in analog mode ------------------------------------------------------------------------------

@@ -220,6 +220,33 @@ def test_backprop_descends_along_the_mean_gradient(network: str, mismatch: bool)
     np.testing.assert_allclose(machine.arrays["theta"], theta, rtol=0, atol=1e-8)
 
 
+REPLICATED: dict[str, Table] = {
+    "mgd": {"tau_theta": 1},
+    "two-noisy": {"tau_theta": 1, "difference": "two-noisy"},
+    "windows, Adam": {"tau_theta": 2, "optimizer": "adam"},
+    "analog": {"difference": "high-pass", "tau_x": 5, "tau_theta": 4},
+    "backprop": {"model": "backprop", "tau_theta": 3},
+}
+
+
+@pytest.mark.parametrize("name", REPLICATED)
+def test_replicated_convolutions_learn_as_the_shared_one(name: str) -> None:
+    """One array per position, all with the same code: on perfect devices every copy follows the shared weights."""
+    rng = np.random.default_rng(2)
+    data = samples(rng.normal(size=(3, 4, 5, 2)), rng.normal(size=(3, 24)))
+    start, ends = rng.normal(size=18), []
+    for mapping in ("serial", "replicated"):
+        layer = {"type": "conv2d", "name": "c", "channels": 2, "kernel": 2, "neuron": "tanh", "mapping": mapping}
+        training = {"norm_mag": 0.05, "learning_rate": 0.3, **REPLICATED[name]}
+        machine = plain(Machine(scenario([layer], training), data))
+        set_weights(machine, np.tile(start, machine.plan.parameters // 18))
+        machine.burst(30)
+        ends.append(np.array(machine.arrays["theta"]).reshape(-1, 18))
+    assert (len(ends[0]), len(ends[1])) == (1, 12)
+    np.testing.assert_allclose(ends[1], np.tile(ends[0], (12, 1)), rtol=0, atol=1e-12)
+    assert np.abs(ends[0] - start).max() > 0.01
+
+
 # --- what is asked of any code ------------------------------------------------------------------------------------
 
 

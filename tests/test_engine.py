@@ -202,3 +202,19 @@ def test_a_model_from_an_entry_point_is_cached_and_an_edit_is_noticed(tmp_path: 
     assert (first["compiled"], second["compiled"], edited["compiled"]) == (True, False, True)
     assert first["theta"] == second["theta"]
     assert first["theta"] != edited["theta"]
+
+
+def test_domains_with_quiet_astrocytes_equal_one_and_noisy_ones_do_not() -> None:
+    """One astrocyte per layer hears the same cost: without noise the same weights, with noise others; all is charged."""
+
+    def trained(domains: str, noise: float) -> Any:
+        table = with_changes(chip={"name": "nist-hw2", "astrocyte": {"cost_noise_std": noise}})
+        machine = api.build(api.load_scenario(table, overrides={"network.domains": domains})[1])
+        machine.burst(200)
+        return machine
+
+    one, two = trained("one", 0.0), trained("layer", 0.0)
+    assert np.array_equal(one.arrays["theta"], two.arrays["theta"])
+    assert two.totals["BROADCASTS"] == 2 * one.totals["BROADCASTS"]
+    assert two.ledger().phase_time_fs == one.ledger().phase_time_fs
+    assert not np.array_equal(trained("one", 0.01).arrays["theta"], trained("layer", 0.01).arrays["theta"])

@@ -37,6 +37,8 @@ class Workload:
     write_scheme: str
     activity_writes: int
     """Writes of each input's activity register per clean inference."""
+    domains: int = 1
+    """Astrocytes that measure the cost at the same time."""
     delta_words: int = 0
     """Words of a delta-vector that a step broadcasts."""
     held_input: bool = False
@@ -143,6 +145,7 @@ class Meter:
 
     def phases(self, tally: Tally) -> dict[str, int]:
         """Femtoseconds of every phase; the parts add up to the chip's time."""
+        work = self.workload
         inferences = tally["CLEAN"] + tally["PERTURBED"]
         path = self.path()
         out = {
@@ -151,8 +154,8 @@ class Meter:
             * (self.workload.space != "none"),
             "compute": inferences * path["compute"],
             "settling": inferences * path["settling"],
-            "cost_readout": tally["COSTS"] * path["cost_readout"],
-            "broadcast": (tally["BROADCASTS"] + tally["DELTA_WORDS"]) * self._latency("broadcast_word"),
+            "cost_readout": tally["COSTS"] // work.domains * path["cost_readout"],
+            "broadcast": (tally["BROADCASTS"] // work.domains + tally["DELTA_WORDS"]) * self._latency("broadcast_word"),
             "write": self._write(tally),
             "barrier": inferences * self.workload.window * self._latency("barrier"),
         }  # fmt: skip
@@ -208,7 +211,7 @@ class Meter:
         tally = dict.fromkeys(_NEEDED, 0)
         tally["CLEAN"] = sum(1 for sign in slots if sign == 0)
         tally["PERTURBED"] = len(slots) - tally["CLEAN"]
-        tally["COSTS"] = len(slots)
+        tally["COSTS"] = len(slots) * self.workload.domains
         tally["BROADCASTS"] = max(1, tally["PERTURBED"]) if self.workload.space != "none" else 0
         tally["SAMPLES"] = int(loads)
         tally["DELTA_WORDS"] = self.workload.delta_words

@@ -139,6 +139,7 @@ def _head(
         f"ROWS = {sum(layer.copies * (layer.rows + 1) for layer in plan.trainable)}",
         f"NODES = {plan.activations}",
         f"NEURONS = {plan.neurons}",
+        *_domains(scenario, plan),
         f"RANDOM_ENCODER = {plan.spiking and scenario.network.spiking.encoder == 'poisson'}",
         f"ONE = {one}",
         f"WINDOW = {window}",
@@ -167,6 +168,16 @@ def _head(
     if "code" in uses:
         lines += ["value = kernel(_code.value)", "fill = kernel(_code.fill)", "BLOCK = _code.BLOCK"]
     return "\n".join(lines) + "\n"
+
+
+def _domains(scenario: Scenario, plan: NetworkPlan) -> list[str]:
+    """Which parameters and nodes each astrocyte's domain holds: all, or one layer with weights each."""
+    starts = plan.trainable if scenario.network.domains == "layer" else plan.trainable[:1]
+    return [
+        f"DOMAINS = {len(starts)}",
+        f"PARAMETER_SPANS = {(0, *(layer.theta for layer in starts[1:]), plan.parameters)!r}",
+        f"NODE_SPANS = {(0, *(layer.act for layer in starts[1:]), plan.activations)!r}",
+    ]
 
 
 def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool) -> str:

@@ -248,12 +248,14 @@ def aim(S, slot):
 
 def _broadcast(step: StepPlan) -> str:
     heard = "\n".join(
-        f"    S.slope[{slot}] = heard(S, S.rf[RF_C_{slot}] - S.rf[RF_C_0], np.int64({slot})) / S.size[{slot}]"
+        f"        c_tilde = heard(S, S.costs[{slot}, d] - S.costs[0, d], np.int64({slot}), d)\n"
+        f"        S.slope[{slot}, d] = c_tilde / S.size[{slot}]"
         for slot in range(1, len(step.slots))
     )
     return f"""
 @kernel
 def broadcast(S):
+    for d in range(DOMAINS):
 {heard}
     S.rf[RF_C_TILDE] = S.rf[RF_C_1] - S.rf[RF_C_0]
     S.rf[RF_COST_SUM] += S.rf[RF_C_0]
@@ -287,16 +289,18 @@ def refresh(S, DATA, label):
         apply_probe(S, np.int64(1))
         infer(S, np.int64(1))
         measure(S, np.int64(1))
-        slope = heard(S, S.rf[RF_C_1] - S.rf[RF_C_0], np.int64(1)) / S.size[1]
+        for d in range(DOMAINS):
+            S.slope[1, d] = heard(S, S.costs[1, d] - S.costs[0, d], np.int64(1), d) / S.size[1]
         # regression on the share: what is remembered is delta per unit of share, as aim reads it
         share = SHARE
         shares += share * share
         live = 0
         for j in range(NODES):
             live += S.sigma[j] > 0.0
-        for j in range(NODES):
-            if S.sigma[j] > 0.0:
-                S.delta_change[j] += slope * S.direction[1, j] * live * share / S.sigma[j]
+        for d in range(DOMAINS):
+            for j in range(NODE_SPANS[d], NODE_SPANS[d + 1]):
+                if S.sigma[j] > 0.0:
+                    S.delta_change[j] += S.slope[1, d] * S.direction[1, j] * live * share / S.sigma[j]
     blend = S.pf[PF_REFRESH_BLEND]
     for j in range(NODES):
         S.delta[label, j] *= 1.0 - blend
@@ -320,25 +324,29 @@ def refresh(trainer: DeltaMGD) -> str:
 
 
 def _share(trainer: DeltaMGD) -> str:
-    return "residual(S.rf[RF_C_0])" if trainer.scale_by_cost else "1.0"
+    return "residual(S.costs[0, 0])" if trainer.scale_by_cost else "1.0"
+
 
 _LIMIT = """\
     factor = S.rf[RF_RATE]
-    limit = S.pf[PF_KAPPA] * max(S.rf[RF_C_0], 0.0)
+    limit = S.pf[PF_KAPPA] * max(S.costs[0, d], 0.0)
     if S.pf[PF_KAPPA] > 0.0 and factor * decrease > limit:
-        factor = limit / decrease"""
+        factor = limit / decrease
+    for j in range(NODE_SPANS[d], NODE_SPANS[d + 1]):
+        S.estimate[j] *= factor"""
 
 
 def _learn_node(windowed: bool) -> str:
     return f"""
 @kernel
 def learn(S):
-    c = S.slope[1]
-    decrease = c * c
-    for j in range(NODES):
-        S.estimate[j] = c * S.direction[1, j]
-{_LIMIT}
-    deposit(S, -factor{" / S.rf[RF_RATE]" if windowed else ""})
+    for d in range(DOMAINS):
+        c = S.slope[1, d]
+        decrease = c * c
+        for j in range(NODE_SPANS[d], NODE_SPANS[d + 1]):
+            S.estimate[j] = c * S.direction[1, j]
+{indent(_LIMIT, "    ")}
+    deposit(S, -1.0{" / S.rf[RF_RATE]" if windowed else ""})
 """
 
 
@@ -346,13 +354,13 @@ def _learn_delta(trainer: DeltaMGD, windowed: bool) -> str:
     if trainer.probes == "combined":
         estimate = """\
     length, along = S.coefficient[0], S.coefficient[1]
-    surprise = S.slope[1] - along * length
+    surprise = S.slope[1, d] - along * length
     ku, kr = S.pf[PF_NODE_RATE], S.pf[PF_ORTHOGONAL_RATE]
     alpha = S.pf[PF_PRIOR_RATE]
     unit = 1.0 / length if length > 0.0 else 0.0
     aligned = alpha * length + surprise * ku * along
     across = surprise * kr * S.coefficient[2]
-    for j in range(NODES):
+    for j in range(NODE_SPANS[d], NODE_SPANS[d + 1]):
         S.estimate[j] = (aligned * unit) * S.prior[j] + across * S.orthogonal[j]
     decrease = alpha * length * length + (ku * along * along + kr * S.coefficient[2] ** 2) * surprise * surprise"""
         memory = """\
@@ -361,19 +369,19 @@ along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
             S.delta_change[j] = share * surprise * (along_u + across_r) / S.sigma[j]"""
     else:
         heard = """\
-    cu = S.slope[1] if length > 0.0 else 0.0
-    cr = S.slope[2]"""
+    cu = S.slope[1, d] if length > 0.0 else 0.0
+    cr = S.slope[2, d]"""
         if trainer.probes == "alternate":
             heard = """\
     aligned_turn = S.coefficient[1] > 0.0
-    cu = S.slope[1] if aligned_turn else 0.0
-    cr = 0.0 if aligned_turn else S.slope[1]"""
+    cu = S.slope[1, d] if aligned_turn else 0.0
+    cr = 0.0 if aligned_turn else S.slope[1, d]"""
         estimate = f"""\
     length = S.coefficient[0]
     unit = 1.0 / length if length > 0.0 else 0.0
 {heard}
     ku, kr = S.pf[PF_NODE_RATE], S.pf[PF_ORTHOGONAL_RATE]
-    for j in range(NODES):
+    for j in range(NODE_SPANS[d], NODE_SPANS[d + 1]):
         S.estimate[j] = ku * cu * unit * S.prior[j] + kr * cr * S.orthogonal[j]
     decrease = ku * cu * cu + kr * cr * cr
     news = cu - length if cu != 0.0 else 0.0"""
@@ -381,23 +389,26 @@ along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * along * unit * S.prior[j]
 along_u = S.pf[PF_ALIGNED_MEMORY_RATE] * news * unit * S.prior[j]
             S.delta_change[j] = share * (along_u + S.pf[PF_MEMORY_RATE] * cr * S.orthogonal[j]) / S.sigma[j]"""
     share = _share(trainer)
-    keep = ""
+    keep = change = ""
     if trainer.refresh == "probes":
-        keep = f"""\
+        change = f"""\
     share = {share}
-    for j in range(NODES):
+    for j in range(NODE_SPANS[d], NODE_SPANS[d + 1]):
         S.delta_change[j] = 0.0
         if S.sigma[j] > 0.0:
-            {memory}
+            {memory}"""
+        keep = """\
     key = stream_key(S.pi[PI_SEED], STREAM_DELTA_NOISE, S.ri[RI_MOMENT], 0, 0)
     S.tally[T_DELTA_WRITES] += remember(S.delta[S.ri[RI_LABEL]], S.delta_change, S.pi[PI_DELTA_BITS],
                                         S.pf[PF_DELTA_RANGE], S.pf[PF_DELTA_NOISE], key, S.sigma)"""
     return f"""
 @kernel
 def learn(S):
-{estimate}
-{_LIMIT}
-    deposit(S, -factor{" / S.rf[RF_RATE]" if windowed else ""})
+    for d in range(DOMAINS):
+{indent(estimate, "    ")}
+{indent(_LIMIT, "    ")}
+{indent(change, "    ")}
+    deposit(S, -1.0{" / S.rf[RF_RATE]" if windowed else ""})
 {keep}
     if S.pf[PF_DELTA_KEEP] < 1.0:
         # the slow states leak by the time that the step took

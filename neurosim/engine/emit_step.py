@@ -109,6 +109,7 @@ def write_perturbation(S, slot, sign):
     S.ri[RI_STALE] = 1  # the weights are never quite what they were
 """
 
+
 def write_perturbation(scheme: str) -> str:
     """``write_perturbation``: pulses up or down, and the slots that the write scheme needs for them."""
     slots = {"cell": "S.pulse_tally[1]", "element": "most"}.get(scheme, "min(S.pulse_tally[1], ROWS * most)")
@@ -132,17 +133,17 @@ def measure(S, slot):
     c = cost_of(S, slot)
     if not math.isfinite(c) and S.ri[RI_DIVERGED] == 0:
         S.ri[RI_DIVERGED] = S.ri[RI_STEP] + 1
-    if S.pf[PF_COST_NOISE] > 0.0:
-        key = stream_key(S.pi[PI_SEED], STREAM_COST_NOISE, S.ri[RI_MOMENT], slot, 0)
-        c += S.pf[PF_COST_NOISE] * normal(key, 0)
-    c = quantised(c, S.pi[PI_COST_BITS], S.pf[PF_COST_RANGE])
-    S.rf[RF_C_0 + slot] = c
-    S.tally[T_COSTS] += 1
+    key = stream_key(S.pi[PI_SEED], STREAM_COST_NOISE, S.ri[RI_MOMENT], slot, 0)
+    for d in range(DOMAINS):  # every domain's astrocyte with a noise and a converter of its own
+        noise = S.pf[PF_COST_NOISE] * normal(key, d) if S.pf[PF_COST_NOISE] > 0.0 else 0.0
+        S.costs[slot, d] = quantised(c + noise, S.pi[PI_COST_BITS], S.pf[PF_COST_RANGE])
+    S.rf[RF_C_0 + slot] = S.costs[slot, 0]
+    S.tally[T_COSTS] += DOMAINS
 """
 
 HEARD = """
 @kernel
-def heard(S, c_tilde, slot):
+def heard(S, c_tilde, slot, d):
     # what the cores hear of C~: quantised, noisy, clamped
     held = quantised(c_tilde, S.pi[PI_C_TILDE_BITS], S.pf[PF_C_TILDE_RANGE])
     S.tally[T_PROBES] += 1
@@ -152,24 +153,23 @@ def heard(S, c_tilde, slot):
             S.tally[T_DEAD_ZONE] += 1
     if S.pf[PF_BROADCAST_NOISE] > 0.0:
         key = stream_key(S.pi[PI_SEED], STREAM_BROADCAST_NOISE, S.ri[RI_MOMENT], slot, 0)
-        held += S.pf[PF_BROADCAST_NOISE] * normal(key, 0)
+        held += S.pf[PF_BROADCAST_NOISE] * normal(key, d)
     S.tally[T_BROADCASTS] += 1
     return min(max(held, -S.pf[PF_CLAMP]), S.pf[PF_CLAMP])
 """
 
 DIFFERENCES = {
-    "baseline": "c_tilde = S.rf[RF_C_1] - S.rf[RF_C_0]",
-    "two-sided": "c_tilde = 0.5 * (S.rf[RF_C_0] - S.rf[RF_C_1])",
-    "two-noisy": "c_tilde = S.rf[RF_C_0] - S.rf[RF_C_1]",
+    "baseline": "c_tilde = S.costs[1, d] - S.costs[0, d]",
+    "two-sided": "c_tilde = 0.5 * (S.costs[0, d] - S.costs[1, d])",
+    "two-noisy": "c_tilde = S.costs[0, d] - S.costs[1, d]",
     "high-pass": """\
-c = S.rf[RF_C_0]
+c = S.costs[0, d]
 if S.ri[RI_EDGE] == 1:
     # the edge of a new sample is blanked
-    S.rf[RF_C_PREVIOUS] = c
-    S.ri[RI_EDGE] = 0
+    S.previous[d] = c
 keep = S.pf[PF_TAU_HP] / (S.pf[PF_TAU_HP] + 1.0)
-c_tilde = keep * (S.rf[RF_C_TILDE] + c - S.rf[RF_C_PREVIOUS])
-S.rf[RF_C_PREVIOUS] = c""",
+c_tilde = keep * (S.filtered[d] + c - S.previous[d])
+S.previous[d] = c""",
 }
 
 
@@ -178,11 +178,15 @@ def broadcast(step: StepPlan) -> str:
     return f"""
 @kernel
 def broadcast(S):
-{indent(DIFFERENCES[step.difference], "    ")}
-    S.rf[RF_C_TILDE] = c_tilde
     late = S.pi[PI_LATENCY]
     here = S.ri[RI_STEP] % (late + 1)
-    S.ring[here] = heard(S, c_tilde, np.int64(0))
+    for d in range(DOMAINS):
+{indent(DIFFERENCES[step.difference], "        ")}
+        S.filtered[d] = c_tilde
+        S.ring[here, d] = heard(S, c_tilde, np.int64(0), d)
+    S.ri[RI_EDGE] = 0
+    c_tilde = S.filtered[0]
+    S.rf[RF_C_TILDE] = c_tilde
     S.ring_number[here] = S.ri[RI_NUMBER]
     S.rf[RF_COST_SUM] += S.rf[RF_C_0]
     S.rf[RF_C_TILDE_SUM] += abs(c_tilde)
@@ -191,76 +195,75 @@ def broadcast(S):
 
 
 def learn_weights(step: StepPlan, exact: bool, direct: bool, per_number: str) -> str:
-    """Weight space: integrate C~ theta~, and write when tau_theta says so.
+    """Weight space: integrate C~ theta~ in every domain, and write when tau_theta says so.
 
     ``exact``: ideal devices, none stuck. ``direct``: one perturbation a write on such devices; the code itself is
     added to the weights. ``per_number``: parameters that one perturbation touches.
     """
-    if step.difference == "high-pass":
-        rate = "S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE]"
-        move = """\
-# weights move continuously: devices are written all the time, and no time is spent on it
-S.tally[T_WRITTEN] += SIZE
-S.tally[T_PULSES] += SIZE
-S.ri[RI_STALE] = 1
-S.ri[RI_CURRENTS_STALE] = 1"""
-        if not exact:
-            move = f"""\
-for e in range(SIZE):
-    S.change[e] = -{rate} * S.gradient[e]
-write(S)"""
-        work = f"""\
-low_pass_code(S.gradient, S.theta, factor, {rate if exact else "0.0"}, S.pi[PI_TAU_THETA], words, n)
-S.tally[T_UPDATES] += 1
-S.tally[T_REPLAYS] += SIZE
-S.tally[T_ACCUMULATIONS] += SIZE
-{move}"""
-        return _learn(work)
     pairs = [("n", "factor")]
     if step.difference == "two-noisy":
         pairs = [("n", "0.5 * factor"), ("n + 1", "-0.5 * factor")]
-    if direct:
-        calls = "\n".join(
-            f"add_code(S.theta, -S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE] * {factor}, words, {n})" for n, factor in pairs
+    rate = "S.rf[RF_RATE] * S.pf[PF_ESTIMATE_SCALE]"
+    if step.difference == "high-pass":
+        speed = rate if exact else "0.0"
+        each = (
+            "low_pass_code(S.gradient[first:last], S.theta[first:last], factor, "
+            f"{speed}, S.pi[PI_TAU_THETA], words[first:last], n)"
         )
-        work = f"""\
-{calls}
+        then = """\
 S.tally[T_UPDATES] += 1
-S.tally[T_REPLAYS] += {len(pairs)} * SIZE
-if factor != 0.0:
+S.tally[T_ACCUMULATIONS] += SIZE
+""" + (_CONTINUOUS if exact else f"for e in range(SIZE):\n    S.change[e] = -{rate} * S.gradient[e]\nwrite(S)")
+    elif direct:
+        each = "\n".join(
+            f"add_code(S.theta[first:last], -{rate} * {factor}, words[first:last], {n})" for n, factor in pairs
+        )
+        then = f"""\
+S.tally[T_UPDATES] += 1
+if moved:
     written(S, {per_number}, {per_number}, {"1" if per_number == "1" else "ROWS"}, 1)
     S.ri[RI_STALE] = 1
     S.ri[RI_CURRENTS_STALE] = 1"""
     else:
-        calls = "\n".join(f"add_code(S.gradient, {factor}, words, {n})" for n, factor in pairs)
-        work = f"""\
-{calls}
-S.tally[T_REPLAYS] += {len(pairs)} * SIZE
+        each = "\n".join(f"add_code(S.gradient[first:last], {factor}, words[first:last], {n})" for n, factor in pairs)
+        then = f"""\
 S.tally[T_ACCUMULATIONS] += {per_number} if S.pi[PI_TAU_THETA] > 1 else 0
 if (S.ri[RI_STEP] + 1) % S.pi[PI_TAU_THETA] == 0:
     commit(S)"""
-    return (commit() if not direct else "") + _learn(work)
-
-
-def _learn(work: str) -> str:
-    late = "late = S.pi[PI_LATENCY]"
-    return f"""
+    return (
+        ("" if direct else commit())
+        + f"""
 @kernel
 def learn(S):
     step = S.ri[RI_STEP]
-    {late}
+    late = S.pi[PI_LATENCY]
     if step < late:
         return
     there = (step - late) % (late + 1)
-    factor = S.ring[there] * S.pf[PF_AMPLITUDE] / (S.pf[PF_NORM_MAG] * S.pf[PF_NORM_MAG])
     n = S.ri[RI_NUMBER]
     if S.pi[PI_DELAY_MATCHED] == 1:
         n = S.ring_number[there]
     words = S.words
     if BLOCK > 0 and n // BLOCK != S.ri[RI_NUMBER] // BLOCK:
         words = S.old_words
-{indent(work, "    ")}
+    moved = False
+    for d in range(DOMAINS):
+        first, last = PARAMETER_SPANS[d], PARAMETER_SPANS[d + 1]
+        factor = S.ring[there, d] * S.pf[PF_AMPLITUDE] / (S.pf[PF_NORM_MAG] * S.pf[PF_NORM_MAG])
+        moved = moved or factor != 0.0
+{indent(each, "        ")}
+    S.tally[T_REPLAYS] += {len(pairs)} * SIZE
+{indent(then, "    ")}
 """
+    )
+
+
+_CONTINUOUS = """\
+# weights move continuously: devices are written all the time, and no time is spent on it
+S.tally[T_WRITTEN] += SIZE
+S.tally[T_PULSES] += SIZE
+S.ri[RI_STALE] = 1
+S.ri[RI_CURRENTS_STALE] = 1"""
 
 
 def written(scheme: str, rank1: bool) -> str:

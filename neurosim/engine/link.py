@@ -16,7 +16,20 @@ import numpy as np
 ARENAS = ("F", "D", "I", "W")
 DATA = ("train_x", "train_t", "train_y", "test_x", "test_t", "test_y", "class_start", "class_order")
 _ALIGN = 16
-_DOUBLES = ("pf", "rf", "ring", "evaluation", "coefficient", "slope", "norms", "size", "layer_scale")
+_DOUBLES = (
+    "pf",
+    "rf",
+    "ring",
+    "evaluation",
+    "coefficient",
+    "slope",
+    "norms",
+    "size",
+    "layer_scale",
+    "costs",
+    "filtered",
+    "previous",
+)
 
 
 @dataclass(frozen=True)

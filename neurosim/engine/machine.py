@@ -97,7 +97,7 @@ class Machine:
 
     def _check_weight_space(self, trainer: MGD) -> list[str]:
         problems = []
-        if trainer.difference == "high-pass" and trainer.tau_x == 1 and self.data.n_train > 1:
+        if trainer.difference == "high-pass" and trainer.tau_x == 1:
             problems.append(
                 "training.tau_x = 1: the high-pass blanks the edge of every new sample, so nothing would be learned; "
                 "use a tau_x above 1"
@@ -124,6 +124,7 @@ class Machine:
             per_number=1 if one else self.plan.parameters,
             window=self.composition.window,
             host_writes=trainer.host_loop or self.mechanism == "host",
+            domains=len(self.plan.trainable) if self.scenario.network.domains == "layer" else 1,
             delta_words=self.plan.neurons if isinstance(trainer, DeltaMGD) else 0,
             held_input=self.plan.spiking and self.scenario.network.spiking.encoder == "current",
             write_scheme=trainer.write_scheme or self.scenario.chip.synapse.write_scheme,

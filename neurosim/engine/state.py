@@ -45,6 +45,8 @@ def build(
     nodes = N if node_space else 1
     classes = max(1, data.classes) if isinstance(trainer, DeltaMGD) else 1
 
+    domains = len(plan.trainable) if scenario.network.domains == "layer" else 1
+
     arrays: Arrays = {
         "tally": np.zeros(len(registers.tally_names(len(plan.layers))), np.int64),
         "ri": np.zeros(len(registers.REGISTERS_INT), np.int64),
@@ -69,7 +71,10 @@ def build(
         "injection": np.zeros((slots, nodes), dtype),
         "direction": np.zeros((slots, nodes), dtype),
         "coefficient": np.zeros(3, np.float64),
-        "slope": np.zeros(slots, np.float64),
+        "slope": np.zeros((slots, domains), np.float64),
+        "costs": np.zeros((slots, domains), np.float64),
+        "filtered": np.zeros(domains, np.float64),
+        "previous": np.zeros(domains, np.float64),
         "size": np.ones(slots, np.float64),
         "layer_scale": _layer_scales(plan, trainer),
         "norms": np.ones(len(plan.layers), np.float64),
@@ -81,7 +86,7 @@ def build(
         },
         "act_gradient": np.zeros(N, dtype),
         "z_gradient": np.zeros(N, dtype),
-        "ring": np.zeros(scenario.chip.astrocyte.latency_steps + 1, np.float64),
+        "ring": np.zeros((scenario.chip.astrocyte.latency_steps + 1, domains), np.float64),
         "ring_number": np.zeros(scenario.chip.astrocyte.latency_steps + 1, np.int64),
         "evaluation": np.zeros(2, np.float64),
         "v": np.zeros(N, dtype),
@@ -286,7 +291,7 @@ def settings(
     floats = {
         "NORM_MAG": norm_mag, "SIZE": float(P), "AMPLITUDE": amplitude, "LEARNING_RATE": trainer.learning_rate,
         "BETA1": trainer.beta1, "BETA2": trainer.beta2, "ESTIMATE_SCALE": scale,
-        "CLAMP": getattr(trainer, "cost_clamp", None) or math.inf, "TAU_HP": astrocyte.tau_hp_steps,
+        "CLAMP": trainer.cost_clamp or math.inf, "TAU_HP": astrocyte.tau_hp_steps,
         "READ_NOISE": chip.synapse.read_noise_std, "COST_NOISE": noise,
         "BROADCAST_NOISE": astrocyte.broadcast_noise_std, "MEMBRANE_NOISE": chip.neuron.membrane_noise_std,
         "ADC_RANGE": chip.periphery.adc_range, "COST_RANGE": astrocyte.cost_range,

@@ -102,6 +102,9 @@ class Network(Parameters):
     weights: str | None = Field(default=None, description="a trace to take the last weights from")
     spiking: Spiking = Spiking()
     placement: Literal["fill"] = "fill"
+    domains: Literal["one", "layer"] = Field(
+        default="one", description="astrocytes: one, or one per layer with weights, each measuring C itself"
+    )
 
     @model_validator(mode="after")
     def _names(self) -> Network:

@@ -39,6 +39,7 @@ class Trainer(ModelParameters):
     optimizer: Literal["plain", "momentum", "adam"] = "plain"
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
+    cost_clamp: float | None = Field(default=None, gt=0.0, description="C~ is clamped to +- this value")
     mechanism: Mechanism | None = Field(default=None, description="default: the chip's first that fits")
     host_loop: bool = Field(default=False, description="perturb and write through the host link where the chip cannot")
     write_scheme: WriteScheme | None = Field(default=None, description="default: the chip's")

@@ -16,9 +16,9 @@ taken on trust, and a stale memory with the wrong sign reverses its own step.
 ``alternate`` (two inferences): the aligned and the orthogonal probe take turns, a step each, both measured.
 
 Step: ``eta' = min(eta, kappa C / q)`` with q the estimate's expected decrease per unit rate, then
-``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += s e (rho sin(phi) r_j + rho_u cos(phi) u_j) / sigma_j`` on the
-same probes (``refresh = "probes"``), or by rare separate measurements of bias-only random probes (``refresh = "bias"``, the
-founding talk's way).
+``w_ij -= eta' hhat_j sigma_j a_i / S_l``. Memory: ``M_kj += s e (rho sin(phi) r_j + rho_u cos(phi) u_j) / sigma_j`` on
+the same probes (``refresh = "probes"``), or by rare separate measurements of bias-only random probes (``refresh =
+"bias"``, the founding talk's way).
 
 Source: O'Loughlin et al., "delta-vector multiplexed gradient descent", NICE 2026 (aim, not formulas: these are derived
 here); the memory is one slow leaky state per class and neuron, with the chip's leak, precision and noise.

@@ -40,7 +40,6 @@ class MGD(Trainer):
     difference: Literal["baseline", "two-sided", "two-noisy", "high-pass"] = "baseline"
     tau_p: int = Field(default=1, ge=1, description="steps per perturbation")
     normalise: bool = False
-    cost_clamp: float | None = Field(default=None, gt=0.0, description="C~ is clamped to +- this value")
 
     @model_validator(mode="after")
     def _analog(self) -> MGD:

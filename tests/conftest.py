@@ -9,6 +9,7 @@ import hypothesis
 
 # The environment rather than fixtures, because tests also start neurosim in processes of its own.
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("COLUMNS", None)  # test workers set it, and tables would wrap by it
 os.environ["NEUROSIM_OFFLINE"] = "1"
 os.environ.pop("NEUROSIM_CHIP_PATH", None)
 os.environ.pop("NEUROSIM_SCENARIO_PATH", None)

@@ -146,6 +146,12 @@ def signs(seed: int, size: int, n: int) -> Vector:
     return np.where((words >> np.uint64(n % 32)) & np.uint64(1), 1.0, -1.0)
 
 
+def slopes(machine: Machine) -> Vector:
+    """The slope of the cost along the probe of each inference of the last step, as the first domain heard it."""
+    measured = np.array(machine.arrays["slope"], np.float64)
+    return measured.reshape(len(machine.composition.step.slots) + 1, -1)[: len(machine.composition.step.slots), 0]
+
+
 FUNCTIONS: dict[str, Callable[[Vector], Vector]] = {
     "sigmoid": lambda z: 1.0 / (1.0 + np.exp(-z)),
     "tanh": np.tanh,
@@ -186,9 +192,8 @@ class Reference:
         function = FUNCTIONS[neuron]
         if not self.mismatched:
             return function(flat).reshape(z.shape)
-        scale, slope, x0, y0 = (
-            np.asarray(self.arrays[f"node_{name}"][span], np.float64) for name in ("scale", "slope", "x_offset", "y_offset")
-        )
+        names = ("node_scale", "node_slope", "node_x_offset", "node_y_offset")
+        scale, slope, x0, y0 = (np.asarray(self.arrays[name][span], np.float64) for name in names)
         return (scale * function(slope * (flat - x0)) + y0).reshape(z.shape)
 
     @staticmethod

@@ -229,7 +229,7 @@ def test_chip_is_shown_with_every_cost(neurosim: Call) -> None:
     shown = neurosim("chip", "show", "nist-hw2")
     assert shown.code == 0
     for name in COUNTABLES:
-        assert re.search(rf"^{name} +[\d.e-]+ [munpfµ]?J .* assumed +\w", shown.out, re.MULTILINE)
+        assert re.search(rf"^{name} +[\d.e-]+ [munpfaµ]?J .* assumed +\w", shown.out, re.MULTILINE)
     assert "1 mW to 100 mW" in shown.out
     assert re.search(r"^timing.perturbation_period_s +10 ns$", shown.out, re.MULTILINE)
     prices = neurosim("chip", "show", "nist-hw2", "--json").json["prices"]

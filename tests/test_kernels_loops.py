@@ -261,6 +261,27 @@ def test_convolution_and_its_transposes() -> None:
     np.testing.assert_allclose(gb, dz.sum(axis=(0, 1)))
 
 
+def test_pooling_and_its_transposes() -> None:
+    """max: the gradient goes to the first of the largest inputs, once; mean: shared evenly. Borders get nothing."""
+    x = np.zeros((5, 4, 1))
+    x[0, 1] = x[1, 0] = 3.0  # a tie
+    x[2, 3] = -1.0
+    x[3, 3] = 2.0
+    z, dx = np.empty((2, 2, 1)), np.full((5, 4, 1), 9.0)
+    layers.maxpool(x, z, 2)
+    np.testing.assert_array_equal(z[..., 0], [[3.0, 0.0], [0.0, 2.0]])
+    dz = np.array([[1.0, 2.0], [4.0, 8.0]])[..., None]
+    layers.maxpool_transpose(x, z, dz, dx, 2)
+    expected = np.zeros((5, 4))
+    expected[0, 1], expected[0, 2], expected[2, 0], expected[3, 3] = 1.0, 2.0, 4.0, 8.0
+    np.testing.assert_array_equal(dx[..., 0], expected)
+    layers.avgpool(x, z, 2)
+    np.testing.assert_allclose(z[..., 0], [[1.5, 0.0], [0.0, 0.25]])
+    layers.avgpool_transpose(dz, dx, 2)
+    np.testing.assert_allclose(dx[:4, :, 0], np.kron(dz[..., 0], np.full((2, 2), 0.25)))
+    assert not dx[4].any()
+
+
 def test_replicated_copies_are_the_shared_array() -> None:
     """With equal copies the replicated convolution is the shared one."""
     w, b, x = (RNG.normal(size=shape) for shape in ((2, 2, 3, 2), 2, (5, 4, 3)))

@@ -424,6 +424,54 @@ def test_training_equals_its_equations(name: str) -> None:
     np.testing.assert_allclose(machine.arrays["theta"], expected, rtol=0, atol=1e-7 * moved)
 
 
+DOMAINS: dict[str, dict[str, Any]] = {
+    "baseline": {"tau_theta": 1, "learning_rate": 5.0},
+    "two-noisy in windows": {"tau_theta": 3, "difference": "two-noisy", "learning_rate": 5.0},
+    "high-pass": {"difference": "high-pass", "tau_x": 6, "tau_theta": 3, "learning_rate": 5.0},
+    "late": {"tau_theta": 2, "learning_rate": 5.0},
+    "node": {"model": "node", "tau_theta": 1, "learning_rate": 0.5, "step_limit": 0.05},
+}
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_domains_agree_where_nothing_is_noisy(name: str) -> None:
+    """One astrocyte per layer hears the same C~ as one for all: the same training, bit for bit, without noise."""
+    ends = []
+    for domains in ("one", "layer"):
+        late = {"latency_steps": 3} if name == "late" else {}
+        chip = {"astrocyte": late, "capabilities": {"delay_matching": True}}
+        asked = scenario(
+            [dense("h", 3, "tanh"), dense("o", 2, "sigmoid")], {"norm_mag": 0.05, **DOMAINS[name]}, chip=chip,
+            network={"domains": domains},
+        )  # fmt: skip
+        machine = plain(Machine(asked, one_sample(3, 2, count=4)))
+        start = np.array(machine.arrays["theta"])
+        machine.burst(40)
+        ends.append(np.array(machine.arrays["theta"]))
+    np.testing.assert_array_equal(ends[0], ends[1])
+    assert np.abs(ends[0] - start).max() > 1e-3
+
+
+def test_every_domain_hears_its_own_noise() -> None:
+    """The astrocytes of two layers measure the same inference, each with its own noise."""
+    chip = {"astrocyte": {"cost_noise_std": 1.0}}
+    layers = [dense("h", 3, "tanh"), dense("o", 2, "sigmoid")]
+    asked = scenario(layers, {"norm_mag": 1e-3}, chip=chip, network={"domains": "layer"})
+    machine = plain(Machine(asked, one_sample(3, 2)))
+    size, split = machine.plan.parameters, machine.plan.layers[1].theta
+    heard = []
+    for n in range(1500):
+        gathered = window(machine, 1)
+        code = signs(1, size, n) / math.sqrt(size)
+        alike = gathered * code * size * 1e-3
+        assert np.ptp(alike[:split]) < 1e-6
+        assert np.ptp(alike[split:]) < 1e-6
+        heard.append((alike[0], alike[-1]))
+    noise = np.array(heard)
+    assert noise.std(axis=0) == pytest.approx([math.sqrt(2.0)] * 2, rel=5 / math.sqrt(2 * 1500))
+    assert abs(np.corrcoef(noise.T)[0, 1]) < 5 / math.sqrt(1500)
+
+
 def test_clamp_was_at_work() -> None:
     """The clamp of the loop above lies inside the range of C~ that occurs, or it would test nothing."""
     data = one_sample(3, 2, count=4)

@@ -178,6 +178,23 @@ def test_one_parameter_at_a_time_costs_one(tau_theta: int, writes: int) -> None:
     assert counts["weight_pulse"] == machine.totals["WRITTEN"]
 
 
+def test_counts_of_a_convolution_by_hand() -> None:
+    """3 x 3 on 5 x 5 in one channel, two out: nine positions, each reading nine inputs and the bias in two columns."""
+    layers: list[Table] = [{"type": "conv2d", "name": "c", "channels": 2, "kernel": 3, "neuron": "tanh"}]
+    x = np.ones((1, 5, 5, 1))
+    x[0, 0, 0] = 0.0  # in one window
+    x[0, 2, 2] = 0.0  # in all nine
+    machine = plain(Machine(scenario(layers, {"tau_theta": 1, "norm_mag": 0.01}), samples(x, np.zeros((1, 18)))))
+    machine.burst(1)
+    counts = machine.ledger().counts
+    driven = 9 * 9 - 1 - 9
+    assert counts["cell_read"] == counts["synaptic_event"] == 2 * (driven + 9) * 2
+    assert counts["dac_conversion"] == 2 * driven
+    assert counts["cell_read_conductance"] == 2 * (driven + 9) * 2 * pair()
+    assert counts["neuron_updated"] == 2 * 18
+    assert counts["perturbation_drawn"] == counts["weight_pulse"] == 20
+
+
 # --- node probes --------------------------------------------------------------------------------------------------
 
 

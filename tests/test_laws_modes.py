@@ -73,6 +73,13 @@ def noisy_weights() -> tuple[Scenario, Dataset]:
     return scenario(SMALL, training, chip=chip, network=SINGLE, task={"shuffle": True}), four()
 
 
+def held_baseline() -> tuple[Scenario, Dataset]:
+    """The baseline is measured when sample or weights change, and otherwise kept."""
+    training = {"tau_theta": 12, "tau_x": 4, "norm_mag": 0.05, "learning_rate": 3.0, "optimizer": "momentum"}
+    chip = {"astrocyte": {"cost_noise_std": 1e-3}}
+    return scenario(SMALL, training, chip=chip, network=SINGLE, task={"shuffle": True}), four()
+
+
 def biased_refresh() -> tuple[Scenario, Dataset]:
     """delta-MGD with rare bias-only refreshes, three inferences a step, updates in windows."""
     layers = [dense("hidden", 5, "tanh"), dense("out", 3, "linear")]
@@ -85,7 +92,7 @@ def biased_refresh() -> tuple[Scenario, Dataset]:
 
 
 COMPILED = {"weight space": weight_space, "analog": analog, "spiking delta": spiking_delta}
-INTERPRETED = {"noisy weights": noisy_weights, "bias refreshes": biased_refresh}
+INTERPRETED = {"noisy weights": noisy_weights, "held baseline": held_baseline, "bias refreshes": biased_refresh}
 """The same control plane on kernels run as plain Python, so that nothing more is to be compiled."""
 
 STEPS = 60
@@ -137,7 +144,7 @@ def test_training_moved_something(reference: dict[str, tuple[Machine, Control]],
     assert machine.step == STEPS
     start = build(name).arrays["theta"]
     assert (np.array(machine.arrays["theta"]) != start).mean() > 0.5
-    assert machine.totals["UPDATES"] > 5
+    assert machine.totals["UPDATES"] >= 5
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -19,6 +19,7 @@ from helpers_laws import (
     scenario,
     set_weights,
     signs,
+    slopes,
 )
 
 from neurosim.data import Dataset
@@ -426,7 +427,7 @@ def test_an_aligned_write_uses_the_activity_of_the_window() -> None:
     arrays = machine.arrays
     acts = np.array(arrays["act"][0], np.float64)
     inputs = [data.train_x[0].astype(np.float64), acts[:12], acts[12:20]]
-    slope, u = float(arrays["slope"][1]), np.array(arrays["direction"][1], np.float64)
+    slope, u = float(slopes(machine)[1]), np.array(arrays["direction"][1], np.float64)
     assert slope != 0.0
     for layer, a in zip(machine.plan.layers, inputs, strict=True):
         part = u[layer.act : layer.act + layer.n] / math.sqrt(1 + float(a @ a))

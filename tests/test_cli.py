@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -146,10 +147,11 @@ def test_help_is_fast_and_imports_nothing_heavy(tmp_path: Path) -> None:
     loaded = set(done.stderr.split())
     assert not loaded & {"numba", "numpy", "h5py", "matplotlib", "simpy", "pydantic", "neurosim.api"}
     spent = []
-    for _ in range(7):
-        started = time.perf_counter()
+    for _ in range(5):  # processor seconds: the other test worker keeps the machine busy
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process("--help", cwd=tmp_path).returncode == 0
-        spent.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(spent) <= 0.6
 
 

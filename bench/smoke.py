@@ -57,11 +57,11 @@ def check_delta() -> dict[str, float]:
     """delta-MGD against node perturbation, on the embedded images."""
     methods = [
         replace(method, overrides={**method.overrides, **SMALL, "stop.accuracy": 0.7, "stop.at_accuracy": True})
-        for method in (delta_mgd.COMBINED, delta_mgd.MASKED)
+        for method in (delta_mgd.CHECKED, delta_mgd.MASKED)
     ]
     result = delta_mgd.measure(seeds=1, methods=methods)
     delta_mgd.as_json(result)
-    return within(result["ratios"][delta_mgd.COMBINED.name], {"inferences / node": (0.7, 50.0)})
+    return within(result["ratios"][delta_mgd.CHECKED.name], {"inferences / node": (0.7, 50.0)})
 
 
 def check_tune() -> dict[str, float]:

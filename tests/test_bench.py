@@ -46,13 +46,13 @@ def test_median_is_infinite_where_most_runs_never_get_there(bench: dict[str, Mod
 def test_ratios_take_the_better_node_baseline(bench: dict[str, ModuleType]) -> None:
     delta = bench["delta_mgd"]
     curves = {
-        delta.COMBINED.name: [curve(bench, [0.1, 0.7])],
+        delta.CHECKED.name: [curve(bench, [0.1, 0.7])],
         delta.MASKED.name: [curve(bench, [0.1, 0.2, 0.2, 0.2, 0.7])],
         delta.UNMASKED.name: [curve(bench, [0.1, 0.2, 0.2, 0.7])],
         delta.RANDOM.name: [curve(bench, [0.1] * 50 + [0.7])],
     }
     found = delta.ratios(delta.reached(curves))
-    assert found[delta.COMBINED.name] == {"steps / random": 50.0, "inferences / random": 50.0, "inferences / node": 3.0}
+    assert found[delta.CHECKED.name] == {"steps / random": 50.0, "inferences / random": 50.0, "inferences / node": 3.0}
     assert found[delta.MASKED.name]["inferences / node"] == 0.75
 
 
@@ -65,10 +65,10 @@ def test_ratios_of_what_was_never_reached(bench: dict[str, ModuleType]) -> None:
 
 def test_results_are_json_with_null_for_never(bench: dict[str, ModuleType], tmp_path: Path) -> None:
     delta = bench["delta_mgd"]
-    curves = {delta.COMBINED.name: [curve(bench, [0.1, 0.5])], delta.SPIKING.name: [curve(bench, [0.1, 0.5, 0.6])]}
+    curves = {delta.CHECKED.name: [curve(bench, [0.1, 0.5])], delta.SPIKING.name: [curve(bench, [0.1, 0.5, 0.6])]}
     result = {"reached": delta.reached(curves), "curves": curves}
     read = json.loads(delta.as_json(result))
-    assert read["reached"][delta.COMBINED.name]["0.70"] == {"steps": None, "inferences": None}
+    assert read["reached"][delta.CHECKED.name]["0.70"] == {"steps": None, "inferences": None}
     assert read["curves"][delta.SPIKING.name] == [[[0, 0, 0.1], [100, 200, 0.5], [200, 400, 0.6]]]
     delta.draw(curves, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000

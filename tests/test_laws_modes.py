@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -128,19 +129,19 @@ def same(one: tuple[Machine, Control], two: tuple[Machine, Control]) -> None:
     assert one[1].summary() == two[1].summary()
 
 
-@pytest.fixture(scope="module")
-def reference() -> dict[str, tuple[Machine, Control]]:
-    """Every case once in burst mode, bursts as long as they like."""
-    return {name: run(name) for name in (*COMPILED, *INTERPRETED)}
+@functools.cache
+def reference(name: str) -> tuple[Machine, Control]:
+    """A case once in burst mode, bursts as long as they like; nobody changes it afterwards."""
+    return run(name)
 
 
 CASES = [*COMPILED, *INTERPRETED]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_training_moved_something(reference: dict[str, tuple[Machine, Control]], name: str) -> None:
+def test_training_moved_something(name: str) -> None:
     """Or the comparisons below would compare nothing."""
-    machine = reference[name][0]
+    machine = reference(name)[0]
     assert machine.step == STEPS
     start = build(name).arrays["theta"]
     assert (np.array(machine.arrays["theta"]) != start).mean() > 0.5
@@ -148,22 +149,20 @@ def test_training_moved_something(reference: dict[str, tuple[Machine, Control]],
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_event_mode_gives_the_same_bits(reference: dict[str, tuple[Machine, Control]], name: str) -> None:
+def test_event_mode_gives_the_same_bits(name: str) -> None:
     """Every phase of every tick handed to the control plane, or many steps in one call."""
-    same(reference[name], run(name, mode="event"))
+    same(reference(name), run(name, mode="event"))
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("name", CASES)
-def test_any_burst_length_gives_the_same_bits(
-    reference: dict[str, tuple[Machine, Control]], name: str, steps: int
-) -> None:
+def test_any_burst_length_gives_the_same_bits(name: str, steps: int) -> None:
     """A burst is an accident of the host."""
-    same(reference[name], run(name, burst_steps=steps))
+    same(reference(name), run(name, burst_steps=steps))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_resumed_is_as_if_never_stopped(reference: dict[str, tuple[Machine, Control]], name: str) -> None:
+def test_resumed_is_as_if_never_stopped(name: str) -> None:
     """Stop in the middle, put the checkpoint into a machine built anew, go on (in the other mode)."""
     machine = build(name)
     kept: dict[str, Any] = {}
@@ -187,11 +186,11 @@ def test_resumed_is_as_if_never_stopped(reference: dict[str, tuple[Machine, Cont
     resumed.resume(kept["arrays"], kept["meta"])
     resumed.begin()
     assert resumed.run() == "complete"
-    same(reference[name], (again, resumed))
+    same(reference(name), (again, resumed))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_looking_does_not_disturb(reference: dict[str, tuple[Machine, Control]], name: str) -> None:
+def test_looking_does_not_disturb(name: str) -> None:
     """Evaluations and true gradients between steps leave training as it was."""
     machine = build(name)
     control = Control(machine, NullSink(), burst_steps=5)
@@ -202,16 +201,16 @@ def test_looking_does_not_disturb(reference: dict[str, tuple[Machine, Control]],
     control.progress = look
     control.begin()
     control.run()
-    expected = reference[name][0]
+    expected = reference(name)[0]
     np.testing.assert_array_equal(machine.arrays["theta"], expected.arrays["theta"])
     assert machine.totals == expected.totals
 
 
 @pytest.mark.parametrize("name", ["weight space", "spiking delta"])
-def test_one_seed_one_summary(reference: dict[str, tuple[Machine, Control]], name: str) -> None:
+def test_one_seed_one_summary(name: str) -> None:
     """The same seed gives the same summary again; another one does not, on the same virtual chip."""
     machine, control = run(name)
-    assert control.summary() == reference[name][1].summary()
+    assert control.summary() == reference(name)[1].summary()
     make = COMPILED[name]
     resolved, data = make()
     other = Machine(resolved.model_copy(update={"seed": 99}), data)

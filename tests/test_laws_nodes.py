@@ -232,18 +232,23 @@ DELTA: Table = {"model": "delta-mgd", "scale_by_cost": False, "norm_mag": 1e-4, 
 FIXED: Table = {**DELTA, "learning_rate": 1e-300}
 
 
-def test_refresh_measures_the_slopes_of_the_biases() -> None:
-    """Bias-only probes: E N c u_j / sigma_j = dC/db_j, for every class from that class's own samples."""
+@pytest.mark.parametrize("scaled", [False, True])
+def test_refresh_measures_the_slopes_of_the_biases(scaled: bool) -> None:
+    """Bias-only probes: E N c u_j / sigma_j = dC/db_j, for every class from that class's own samples.
+
+    With scale_by_cost the memory holds the slope per unit of s = residual(C0), so that s M is the slope again.
+    """
     data = classes_of(np.random.default_rng(2).normal(size=(2, 5)), [0, 1], 2)
     count = 1500
-    nodes = Nodes({**FIXED, "refresh": "bias", "refresh_measurements": count}, data)
+    nodes = Nodes({**FIXED, "refresh": "bias", "refresh_measurements": count, "scale_by_cost": scaled}, data)
     nodes.machine.burst(1)
     before = dict(nodes.machine.totals)
     nodes.machine.refresh()
     assert nodes.machine.totals["CLEAN"] - before["CLEAN"] == 2 * count, "every inference is counted"
     assert nodes.machine.totals["PERTURBED"] - before["PERTURBED"] == 2 * count
     for label in (0, 1):
-        expected, memory = nodes.delta(label), np.array(nodes.machine.arrays["delta"][label], np.float64)
+        share = math.sqrt(nodes.cost(sample=label)) if scaled else 1.0
+        expected, memory = nodes.delta(label), share * np.array(nodes.machine.arrays["delta"][label], np.float64)
         assert np.linalg.norm(memory - expected) / np.linalg.norm(expected) < 2.5 * math.sqrt((nodes.nodes - 1) / count)
         assert cosine(memory, nodes.delta(1 - label)) < 0.9
 
@@ -335,6 +340,21 @@ def test_memory_leaks_with_its_time_constant() -> None:
     elapsed = accounting.time_s(nodes.machine.ledger())
     assert elapsed > 0.3 * tau
     assert -math.log(left[0]) == pytest.approx(elapsed / tau, rel=0.02)
+
+
+def test_memory_leaks_during_refreshes_too() -> None:
+    """A refresh takes its time on the chip's clock, in which what is remembered of every class leaks."""
+    tau, data = 1e-5, classes_of(np.random.default_rng(2).normal(size=(4, 5)), [0, 1, 2, 3], 4)
+    training = {**FIXED, "refresh": "bias", "refresh_measurements": 25, "refresh_blend": 1e-15}
+    layers = [dense("h", 3, "tanh"), dense("o", 4, "linear")]
+    nodes = Nodes(training, data, layers, chip={"astrocyte": {"delta_tau_s": tau}})
+    nodes.machine.arrays["delta"][:] = 1.0
+    nodes.machine.refresh()
+    elapsed = accounting.time_s(nodes.machine.ledger())
+    assert elapsed > 0.1 * tau
+    left = np.array(nodes.machine.arrays["delta"])
+    assert np.ptp(left) < 0.3 * (1.0 - left.mean()), "every class leaks, whoever is being refreshed"
+    assert 0.5 < -math.log(left.mean()) / (elapsed / tau) < 2.0
 
 
 @pytest.mark.parametrize("bits", [3, 6])

@@ -311,7 +311,8 @@ def refresh(S, DATA, label):
                                         S.pf[PF_DELTA_NOISE], key, S.sigma)
     for j in range(NODES):
         S.sigma[j] = 0.0
-        S.delta[label, j] *= S.pf[PF_DELTA_KEEP] ** count
+        for k in range(CLASSES):  # every class's states leak while one is measured
+            S.delta[k, j] *= S.pf[PF_DELTA_KEEP] ** count
     load(S, train_x, train_t, S.ri[RI_SAMPLE])
     S.tally[T_SAMPLES] += 1
     S.ri[RI_MOMENT] = moment

@@ -38,7 +38,7 @@ RANDOM = Method("random weights", "fashion-mnist-mlp-mgd", {"training.norm_mag":
 MASKED = Method("node, masked", "fashion-mnist-mlp-node", QUIET, steps=60_000)
 UNMASKED = Method(
     "node, unmasked", "fashion-mnist-mlp-node",
-    {**QUIET, "training.mask_silent": False, "training.learning_rate": 0.037, "training.output_scale": 0.27,
+    {**QUIET, "training.mask_silent": False, "training.learning_rate": 0.055, "training.decay_steps": 30_000,
      "training.step_limit": 0.63},
     steps=60_000,
 )  # fmt: skip
@@ -82,7 +82,7 @@ BACKPROP = Method(
 SPIKING = Method("delta, spiking", "quickstart", steps=20_000, ideal=False)
 SPIKING_RANDOM = Method(
     "random, spiking", "quickstart",
-    {"training.model": "mgd", "training.norm_mag": 3.0, "training.learning_rate": 0.3}, steps=20_000, ideal=False,
+    {"training.model": "mgd", "training.norm_mag": 1.5, "training.learning_rate": 0.2}, steps=20_000, ideal=False,
 )  # fmt: skip
 
 METHODS = (CHECKED, TRUSTED, SEPARATE, ALTERNATE, REFRESH, MASKED, UNMASKED, RANDOM, BACKPROP, SPIKING, SPIKING_RANDOM)

@@ -25,6 +25,7 @@ import matplotlib as mpl
 import numpy as np
 from curves import Curve, Method, learn, median, number
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from neurosim.report import style
 
@@ -92,9 +93,9 @@ BARS = {"steps / random": (30.0, 60.0), "inferences / random": (20.0, 60.0), "in
 """(bar, goal): how many times fewer delta-MGD must need to reach 70 %."""
 
 LOOKS = {
-    TRUSTED.name: (style.ORANGE, "-"),
+    TRUSTED.name: (style.ORANGE, "--"),
     CHECKED.name: (style.VERMILION, "-"),
-    SEPARATE.name: (style.PURPLE, "--"),
+    SEPARATE.name: (style.PURPLE, "-"),
     ALTERNATE.name: (style.PURPLE, ":"),
     REFRESH.name: (style.PURPLE, "-."),
     MASKED.name: (style.BLUE, "-"),
@@ -107,8 +108,7 @@ LOOKS = {
 """Colour and line style, so that no two methods differ by colour alone."""
 PANELS = (
     ("Analog network (relu), no imperfections",
-     (BACKPROP.name, TRUSTED.name, CHECKED.name, SEPARATE.name, MASKED.name, UNMASKED.name, REFRESH.name,
-      RANDOM.name)),
+     (BACKPROP.name, TRUSTED.name, CHECKED.name, SEPARATE.name, MASKED.name, REFRESH.name, RANDOM.name)),
     ("Spiking network, mismatch and noise on", (SPIKING.name, SPIKING_RANDOM.name)),
 )  # fmt: skip
 """In the order in which the legend lists them."""
@@ -250,34 +250,38 @@ def _finite(value: Any) -> Any:
 def draw(curves: Curves, path: Path) -> None:
     """Accuracy against inferences: medians as lines, the range over seeds as bands."""
     with mpl.rc_context(style.RC):
-        figure = Figure(figsize=(11.0, 5.0), layout="constrained")
+        figure = Figure(figsize=(11.0, 5.2), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
         for axis, (title, names) in zip(axes, PANELS, strict=True):
             _panel(axis, title, {name: curves[name] for name in names if curves.get(name)})
         axes[0].set_ylabel("test accuracy (%)")
-        figure.savefig(path)
+        figure.savefig(path, dpi=100)
 
 
 def _panel(axis: Any, title: str, curves: Curves) -> None:
     for name, runs in curves.items():
         colour, line = LOOKS[name]
-        inferences, rows = aligned(runs)
-        smooth = 100.0 * np.median(rows, axis=0)
-        axis.fill_between(inferences, 100.0 * rows.min(0), 100.0 * rows.max(0), color=colour, alpha=0.12, linewidth=0)
-        axis.plot(inferences, smooth, line, color=colour, label=name)
-    axis.axhline(100.0 * GOAL, color=style.GREY, linewidth=1.0, linestyle=(0, (1, 2)))
+        inferences, rows = binned(runs)
+        low, middle, high = 100.0 * np.quantile(rows, (0.0, 0.5, 1.0), axis=0)
+        axis.fill_between(inferences, low, high, color=colour, alpha=0.15, linewidth=0)
+        axis.plot(inferences, middle, line, color=colour, label=name)
+    axis.axhline(100.0 * GOAL, color=style.GREY, linewidth=1.2, linestyle=(0, (1, 2)))
     axis.set_xscale("log")
     axis.set_ylim(0, 90)
-    style.log_axis(axis, "inferences of the chip", "1")
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.set_xlabel("inferences, all counted (logarithmic)")
     axis.set_title(title)
     axis.legend(loc="lower right")
 
 
-def aligned(runs: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
-    """The inferences of the shortest run's evaluations, and each run's accuracy there; the start is left out."""
-    inferences = min((curve.inferences for curve in runs), key=lambda counts: float(counts[-1]))[1:]
-    return inferences, np.array([np.interp(inferences, curve.inferences, curve.accuracy) for curve in runs])
+def binned(runs: Sequence[Curve], a_decade: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Inferences, ``a_decade`` places to a decade, and each run's mean accuracy around each; the start is left out."""
+    last = min(float(curve.inferences[-1]) for curve in runs)
+    seen = np.unique(np.concatenate([curve.inferences for curve in runs]))
+    seen = seen[(seen > 0) & (seen <= last)]
+    place, bin_of = np.unique(np.round(np.log10(seen) * a_decade), return_inverse=True)
+    rows = [np.bincount(bin_of, np.interp(seen, curve.inferences, curve.accuracy)) for curve in runs]
+    return 10.0 ** (place / a_decade), np.array(rows) / np.bincount(bin_of)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Small searches for learning rates and their kin, so that every method is compared at its own best.
 
-Every combination of the values given (or a random sample of them) is run once; the best third is run again with more
-seeds, then the best third of that, until all seeds are done. Seeds start at 100, so that the runs which a comparison
-reports (seeds 0, 1, 2) were not tuned on.
+Every combination of the values given (or a random sample of them) is run once (``--first N``: with N seeds); the best
+third is run again with three times the seeds, then the best third of that, until all seeds are done. Seeds start at
+100, so that the runs which a comparison reports (seeds 0, 1, 2) were not tuned on.
 
     python bench/tune.py fashion-mnist-mlp-node --ideal --key training.learning_rate --values 0.005 0.01 0.02 0.04
     python bench/tune.py xor-mgd --key training.learning_rate --log 0.3 30 7 --target 1.0 --metric accuracy
@@ -69,9 +69,9 @@ def combinations(rows: Sequence[tuple[str, Sequence[Any]]], sample: int, seed: i
     return [everything[k] for k in sorted(chosen)]
 
 
-def rungs(candidates: int, seeds: int) -> list[tuple[int, int]]:
+def rungs(candidates: int, seeds: int, first: int = 1) -> list[tuple[int, int]]:
     """(candidates, seeds) of each round: a third of the candidates with three times the seeds, down to the end."""
-    out, done = [], 1
+    out, done = [], first
     while True:
         out.append((candidates, min(done, seeds)))
         if done >= seeds:
@@ -80,11 +80,12 @@ def rungs(candidates: int, seeds: int) -> list[tuple[int, int]]:
 
 
 def search(
-    method: Method, choices: Sequence[dict[str, Any]], seeds: int, metric: str, target: float, loud: bool = False
+    method: Method, choices: Sequence[dict[str, Any]], seeds: int, metric: str, target: float, *, first: int = 1,
+    loud: bool = False,
 ) -> list[Candidate]:
     """Every candidate, best first; those with more seeds before those that fell out earlier."""
     candidates = [Candidate(choice) for choice in choices]
-    for count, wanted in rungs(len(candidates), seeds):
+    for count, wanted in rungs(len(candidates), seeds, first):
         for candidate in candidates[:count]:
             for seed in range(len(candidate.curves), wanted):
                 changed = Method(
@@ -119,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--steps", type=int, default=20_000)
     out.add_argument("--every", type=int, default=500, help="steps between evaluations")
     out.add_argument("--seeds", type=int, default=3)
+    out.add_argument("--first", type=int, default=1, help="seeds of the first round")
     out.add_argument("--target", type=float, default=0.7)
     out.add_argument("--metric", choices=("inferences", "accuracy"), default="inferences")
     out.add_argument("--sample", type=int, default=0, help="run this many random combinations; 0: all")
@@ -135,7 +137,7 @@ def main() -> None:
     choices = combinations(given.rows, given.sample, FIRST_SEED)
     head = f"{'seeds':>5s} {'inferences':>12s} {'best':>8s} {'last':>8s}  values"
     print(f"{given.scenario}: {len(choices)} candidates; inferences to accuracy {given.target}\n{head}")
-    found = search(method, choices, given.seeds, given.metric, given.target, not given.quiet)
+    found = search(method, choices, given.seeds, given.metric, given.target, first=given.first, loud=not given.quiet)
     print(f"\nbest first\n{head}")
     for candidate in found[: given.top]:
         print(line(candidate, given.target))

@@ -74,6 +74,13 @@ def test_results_are_json_with_null_for_never(bench: dict[str, ModuleType], tmp_
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
+def test_curves_are_averaged_in_bins_of_equal_width_on_a_logarithmic_axis(bench: dict[str, ModuleType]) -> None:
+    runs = [curve(bench, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], every=500), curve(bench, [0.0, 0.3], every=2000)]
+    inferences, rows = bench["delta_mgd"].binned(runs, a_decade=2)
+    assert inferences == pytest.approx([1000.0, 10**3.5])
+    assert rows == pytest.approx(np.array([[0.1, 0.3], [0.075, 0.225]]))
+
+
 def test_every_method_resolves(bench: dict[str, ModuleType]) -> None:
     for method in bench["delta_mgd"].METHODS:
         _, scenario = api.load_scenario(method.scenario, overrides=method.settings(), ideal=method.ideal)
@@ -91,6 +98,7 @@ def test_search_narrows_as_seeds_grow(bench: dict[str, ModuleType]) -> None:
     rungs = bench["tune"].rungs
     assert rungs(16, 3) == [(16, 1), (6, 3)]
     assert rungs(5, 1) == [(5, 1)]
+    assert rungs(12, 9, 3) == [(12, 3), (4, 9)]
     assert rungs(10, 5) == [(10, 1), (4, 3), (2, 5)]
 
 

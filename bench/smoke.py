@@ -49,7 +49,7 @@ def check_step() -> dict[str, float]:
 
 def check_xor() -> dict[str, float]:
     """XOR in burst mode."""
-    limits = {"steps_per_s": (1e4, 1e8), "recording_ratio": (0.3, 10.0), "trace_fixed_s": (-10.0, 10.0)}
+    limits = {"steps_per_s": (1e4, 1e8), "recording_ratio": (0.3, 10.0), "recording_s": (-10.0, 10.0)}
     return within(xor.measure(pairs=1, steps=50_000), limits)
 
 

@@ -61,8 +61,28 @@ class PriceTable:
         return int(self.latency_fs[self.index(name)])
 
 
-def price_table(chip: Chip) -> PriceTable:
-    """All prices of ``chip``; raises InputError when a zero price hides a cost that is merely unknown."""
+def static_power(chip: Chip, cores_used: int | None = None) -> StaticPower:
+    """What all chips draw: P = chips x power_W + cores that are powered x core_power_W.
+
+    Cores are all powered, unless ``power_gating`` says that only the ``cores_used`` are (None: not known, all).
+    """
+    static, geometry = chip.static, chip.geometry
+    cores = geometry.all_cores if cores_used is None or not static.power_gating else cores_used
+
+    def total(chip_W: float | None, core_W: float | None) -> float:
+        return geometry.chips * _or(chip_W, static.power_W) + cores * _or(core_W, static.core_power_W)
+
+    return static.model_copy(update={
+        "power_W": total(None, None), "core_power_W": 0.0, "low_W": total(static.low_W, static.core_low_W),
+        "high_W": total(static.high_W, static.core_high_W),
+    })  # fmt: skip
+
+
+def price_table(chip: Chip, cores_used: int | None = None) -> PriceTable:
+    """All prices of ``chip``; raises InputError when a zero price hides a cost that is merely unknown.
+
+    ``cores_used`` tells how many cores draw static power on a chip with power gating.
+    """
     prices = {**_cell_prices(chip.synapse), **chip.prices}
     problems = [line for name, price in prices.items() for line in _zero_problem(name, price, prices, chip.static)]
     if problems:
@@ -79,7 +99,7 @@ def price_table(chip: Chip) -> PriceTable:
         assumed=np.array([price is not None and price.kind == "assumed" for price in row]),
         kind=tuple(None if price is None else price.kind for price in row),
         source=tuple("" if price is None else price.source for price in row),
-        static=chip.static,
+        static=static_power(chip, cores_used),
     )
 
 

@@ -5,14 +5,15 @@ Lengths of time are in seconds, energies in joules; every number that is a price
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from neurosim import registry
 from neurosim.registry import ModelParameters, Parameters
 from neurosim.spec.countables import COUNTABLES
-from neurosim.units import Joules, Seconds, Siemens, Volts, Watts
+from neurosim.units import Hertz, Joules, Seconds, Siemens, Volts, Watts
 
 Mechanism = Literal["write", "side-element", "read-adder", "node", "host"]
 WriteScheme = Literal["cell", "row", "rank1", "element"]
@@ -30,51 +31,206 @@ class Price(Parameters):
 
     energy_J: Joules = Field(ge=0.0)
     latency_s: Seconds = NonNegative
-    source: str
+    source: str = Field(min_length=1)
     kind: Kind
     low_J: Joules | None = Field(default=None, ge=0.0)
     high_J: Joules | None = Field(default=None, ge=0.0)
+    latency_kind: Kind | None = Field(default=None, description="kind of latency_s where it is not that of energy_J")
+    low_s: Seconds | None = Field(default=None, ge=0.0)
+    high_s: Seconds | None = Field(default=None, ge=0.0)
 
     @model_validator(mode="after")
-    def _interval(self) -> Price:
-        if self.kind == "assumed" and (self.low_J is None or self.high_J is None):
-            raise ValueError("an assumed price needs low_J and high_J")
-        if (self.low_J is not None and self.low_J > self.energy_J) or (
-            self.high_J is not None and self.high_J < self.energy_J
-        ):
-            raise ValueError("must hold low_J <= energy_J <= high_J")
+    def _intervals(self) -> Price:
+        problems = _interval(
+            "price", self.kind, self.energy_J, self.low_J, self.high_J, ("low_J", "energy_J", "high_J")
+        )
+        if self.latency_s > 0.0 or self.low_s is not None or self.high_s is not None:
+            kind = self.latency_kind or self.kind
+            names = ("low_s", "latency_s", "high_s")
+            problems += _interval("latency", kind, self.latency_s, self.low_s, self.high_s, names)
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+
+def _interval(
+    what: str, kind: Kind, value: float, low: float | None, high: float | None, names: tuple[str, str, str]
+) -> list[str]:
+    """What is wrong with an interval: missing where the value is assumed, or not around it."""
+    if kind == "assumed" and (low is None or high is None):
+        return [f"an assumed {what} needs {names[0]} and {names[2]}"]
+    if (low is not None and low > value) or (high is not None and high < value):
+        return [f"must hold {' <= '.join(names)}"]
+    return []
 
 
 class StaticPower(Parameters):
-    """Power that flows whether or not anything happens, in W, with source and kind."""
+    """Power that flows whether or not anything happens, in W, with source and kind.
+
+    A chip draws ``power_W`` + ``core_power_W`` x cores; with ``power_gating`` only the cores in use draw theirs.
+    """
 
     power_W: Watts = Field(ge=0.0)
-    source: str
+    core_power_W: Watts = Field(default=0.0, ge=0.0, description="of each core that is powered, on top of power_W")
+    power_gating: bool = Field(default=False, description="cores that hold nothing are switched off")
+    source: str = Field(min_length=1)
     kind: Kind
     low_W: Watts | None = Field(default=None, ge=0.0)
     high_W: Watts | None = Field(default=None, ge=0.0)
+    core_low_W: Watts | None = Field(default=None, ge=0.0)
+    core_high_W: Watts | None = Field(default=None, ge=0.0)
 
     @model_validator(mode="after")
-    def _interval(self) -> StaticPower:
-        if self.kind == "assumed" and (self.low_W is None or self.high_W is None):
-            raise ValueError("assumed static power needs low_W and high_W")
+    def _intervals(self) -> StaticPower:
+        problems = _interval("static power", self.kind, self.power_W, self.low_W, self.high_W,
+                             ("low_W", "power_W", "high_W"))  # fmt: skip
+        if self.core_power_W > 0.0:
+            names = ("core_low_W", "core_power_W", "core_high_W")
+            problems += _interval("static power of a core", self.kind, self.core_power_W, self.core_low_W,
+                                  self.core_high_W, names)  # fmt: skip
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 
-class Geometry(Parameters):
-    """How many cores, and what one core holds."""
+class CoreRange(Parameters):
+    """Cores that differ from the rest: ``cores = "0..15"`` with capacities of their own."""
 
-    cores: int = Field(ge=1)
+    cores: str = Field(description="a core or a range of cores of one chip, both ends included: 7, or 0..15")
+    neurons: int | None = Field(default=None, ge=0)
+    inputs: int | None = Field(default=None, ge=0)
+    synapses: int | None = Field(default=None, ge=0)
+
+    @field_validator("cores", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @property
+    def span(self) -> range:
+        """The cores; raises ValueError where ``cores`` is not a range."""
+        return core_span(self.cores)
+
+
+def core_span(text: str) -> range:
+    """``"7"`` or ``"0..15"`` (both ends included) as a range; raises ValueError."""
+    low, dots, high = text.partition("..")
+    if not low.strip().isdigit() or (dots and not high.strip().isdigit()):
+        raise ValueError(f"{text!r}: write a core such as 7, or a range such as 0..15")
+    first, last = int(low), int(high) if dots else int(low)
+    if last < first:
+        raise ValueError(f"{text!r}: the range ends before it begins")
+    return range(first, last + 1)
+
+
+class Geometry(Parameters):
+    """Tiles of cores on a mesh, what one core holds, and how many chips stand side by side.
+
+    Core k of a chip lies on tile k div ``cores_per_tile``; tiles are numbered row by row or column by column. Chips
+    stand in rows of ``chip_columns``, so that their meshes join into one; core numbers run through chip after chip.
+    """
+
+    cores: int = Field(ge=1, description="cores of one chip")
     neurons_per_core: int = Field(ge=1)
-    inputs_per_core: int = Field(ge=1, description="rows of the synapse array, the bias row included")
+    inputs_per_core: int = Field(ge=1, description="rows of the synapse array, the bias row included (axons in)")
     synapses_per_core: int | None = Field(default=None, ge=1, description="default: inputs x neurons (a crossbar)")
-    mesh_width: int = Field(default=1, ge=1, description="cores stand on a mesh of this width, row by row")
+    axons_out_per_core: int | None = Field(
+        default=None, ge=1, description="pairs of a neuron and a core that it sends to"
+    )
+    memory_B_per_core: int | None = Field(default=None, ge=1, description="memory that weights and states share")
+    synapse_B: float = Field(default=0.0, ge=0.0, description="bytes of memory that one synapse takes")
+    neuron_B: float = Field(default=0.0, ge=0.0, description="bytes of memory that one neuron takes")
+    cores_per_tile: int = Field(default=1, ge=1)
+    mesh_width: int = Field(default=1, ge=1, description="tiles of one chip from west to east")
+    mesh_height: int | None = Field(default=None, ge=1, description="tiles from north to south; default: as needed")
+    tile_order: Literal["rows", "columns"] = Field(
+        default="rows", description="tile = y x mesh_width + x (rows), or x x mesh_height + y (columns)"
+    )
+    link_buffer: int = Field(default=16, ge=1, description="messages that one link holds")
+    chips: int = Field(default=1, ge=1, description="chips of this kind, side by side")
+    chip_columns: int | None = Field(default=None, ge=1, description="chips from west to east; default: all in a row")
+    ranges: tuple[CoreRange, ...] = Field(default=(), description="cores with capacities of their own")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Geometry:
+        problems = []
+        if self.tiles > self.mesh_width * self.height:
+            problems.append(
+                f"{self.cores} cores, {self.cores_per_tile} on a tile, are {self.tiles} tiles; the mesh has "
+                f"{self.mesh_width} x {self.height} = {self.mesh_width * self.height}"
+            )
+        owner: dict[int, int] = {}
+        for k, part in enumerate(self.ranges):
+            try:
+                span = part.span
+            except ValueError as error:
+                problems.append(f"ranges.{k}.cores = {error}")
+                continue
+            if span.stop > self.cores:
+                problems.append(
+                    f"ranges.{k}.cores = {part.cores!r}: core {span.stop - 1} is out of range; there are cores 0 to "
+                    f"{self.cores - 1}"
+                )
+                continue
+            twice = next((core for core in span if core in owner), None)
+            if twice is not None:
+                problems.append(f"ranges.{k}.cores = {part.cores!r}: core {twice} stands in ranges.{owner[twice]} too")
+            owner |= dict.fromkeys(span, k)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
     @property
     def synapses(self) -> int:
-        """Weight devices in one core."""
+        """Synapses that one core can hold, ranges left out."""
         return self.synapses_per_core or self.inputs_per_core * self.neurons_per_core
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of one chip."""
+        return -(-self.cores // self.cores_per_tile)
+
+    @property
+    def height(self) -> int:
+        """Tiles of one chip from north to south."""
+        return self.mesh_height or -(-self.tiles // self.mesh_width)
+
+    @property
+    def columns(self) -> int:
+        """Chips from west to east."""
+        return min(self.chip_columns or self.chips, self.chips)
+
+    @property
+    def all_cores(self) -> int:
+        """Cores of all chips."""
+        return self.cores * self.chips
+
+
+class Faults(Parameters):
+    """What is broken: from fabrication on, or from ``tick`` on."""
+
+    tick: int = Field(default=0, ge=0, description="0: broken when the chip was made")
+    dead_cores: tuple[str, ...] = Field(default=(), description="cores or ranges: 3, 8..11; they hold nothing")
+    dead_links: tuple[str, ...] = Field(
+        default=(), description="links of the mesh between neighbouring tiles, both directions: 0,0-1,0 (x,y-x,y)"
+    )
+    dead_synapse_fraction: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="synapses, drawn with the fabrication seed, that carry nothing"
+    )
+
+    @field_validator("dead_cores", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        return tuple(str(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+class OperatingPoint(Parameters):
+    """At which voltage, clock and process the numbers of the file were taken."""
+
+    voltage_V: Volts | None = Field(default=None, ge=0.0)
+    clock_Hz: Hertz | None = Field(default=None, ge=0.0)
+    process_nm: float | None = Field(default=None, gt=0.0)
+    note: str = ""
 
 
 class Capabilities(Parameters):
@@ -103,6 +259,10 @@ class Synapse(Parameters):
     The pair's sum is constant, so V^2 t (g+ + g-) of reads and pulses is an exact integer multiple of a unit.
     """
 
+    technology: Literal["analog", "digital"] = Field(
+        default="analog",
+        description="cells that conduct and are pulsed, or words of a memory (no converters or pulses)",
+    )
     device: Annotated[SerializeAsAny[ModelParameters], BeforeValidator(_device)]
     read_noise_std: float = Field(default=0.0, ge=0.0, description="per weight and inference, in weight units")
     stuck_fraction: float = Field(default=0.0, ge=0.0, le=1.0, description="devices frozen at their first value")
@@ -159,6 +319,10 @@ class AstrocyteHardware(Parameters):
     """The cost unit, the broadcast and the delta memory of a domain."""
 
     cost_unit: CostUnit = "digital"
+    broadcast: Literal["bus", "mesh"] = Field(
+        default="bus", description="a bus that all cores hear, or one message to each core in use over the mesh"
+    )
+    core: int = Field(default=0, ge=0, description="where it sits on the mesh")
     cost_noise_std: float = Field(default=0.0, ge=0.0, description="per measurement, in units of the cost")
     cost_noise_density: float = Field(
         default=0.0, ge=0.0, description="per sqrt(Hz): sigma = density * sqrt(1/(2 measuring time))"
@@ -179,7 +343,9 @@ class AstrocyteHardware(Parameters):
 class Timing(Parameters):
     """How long things take that are not a price of their own."""
 
-    model: Literal["clocked"] = "clocked"
+    model: Literal["clocked", "simple", "detailed", "event"] = Field(
+        default="clocked", description="of hand-driven networks; trained networks are clocked"
+    )
     tick_s: Seconds = Field(default=0.0, ge=0.0, description="one tick of a spiking network")
     perturbation_period_s: Seconds = Field(default=0.0, ge=0.0, description="shortest time between perturbations")
     settling_s: Seconds = Field(default=0.0, ge=0.0, description="one analog layer, from inputs to outputs")
@@ -187,6 +353,22 @@ class Timing(Parameters):
     pipelined: bool = Field(
         default=False, description="baselines, loads and the cost read-out hide behind the perturbation period"
     )
+    barrier_tiles: tuple[int, ...] = Field(default=(), description="tiles in use, ascending, of the table barrier_s")
+    barrier_s: tuple[Seconds, ...] = Field(
+        default=(), description="a barrier over that many tiles or more; in place of prices.barrier.latency_s"
+    )
+    chip_barrier_s: Seconds = Field(default=0.0, ge=0.0, description="more of it where several chips are in use")
+
+    @model_validator(mode="after")
+    def _barrier(self) -> Timing:
+        rising = all(a < b for a, b in itertools.pairwise(self.barrier_tiles))
+        if len(self.barrier_tiles) != len(self.barrier_s) or not rising or any(t < 1 for t in self.barrier_tiles):
+            raise ValueError(
+                "barrier_tiles and barrier_s must be of one length, barrier_tiles ascending from 1 or more"
+            )
+        if any(latency < 0.0 for latency in self.barrier_s):
+            raise ValueError("barrier_s: a barrier cannot take less than no time")
+        return self
 
 
 class Chip(Parameters):
@@ -204,6 +386,8 @@ class Chip(Parameters):
     perturbation: PerturbationHardware = PerturbationHardware()
     astrocyte: AstrocyteHardware = AstrocyteHardware()
     timing: Timing = Timing()
+    operating_point: OperatingPoint = OperatingPoint()
+    faults: tuple[Faults, ...] = ()
     static: StaticPower
     prices: dict[str, Price] = {}
 

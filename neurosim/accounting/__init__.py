@@ -2,6 +2,7 @@
 
 from neurosim.accounting.bill import Bill, bill, recost
 from neurosim.accounting.ledger import (
+    PHASE_GROUPS,
     PHASES,
     Ledger,
     assumed_share,
@@ -12,6 +13,7 @@ from neurosim.accounting.ledger import (
     power_W,
     static_energy_J,
     static_interval,
+    time_by_group,
     time_s,
 )
 from neurosim.accounting.prices import ACTIONS, PriceTable, missing_prices, price_table, require_prices
@@ -20,6 +22,7 @@ from neurosim.accounting.rows import energies_J, intervals_J, totals_J
 __all__ = [
     "ACTIONS",
     "PHASES",
+    "PHASE_GROUPS",
     "Bill",
     "Ledger",
     "PriceTable",
@@ -38,6 +41,7 @@ __all__ = [
     "require_prices",
     "static_energy_J",
     "static_interval",
+    "time_by_group",
     "time_s",
     "totals_J",
 ]

@@ -29,6 +29,14 @@ PHASES = (
 )
 """What the chip's time goes to; ``tau_p`` is the idle rest of a perturbation period."""
 
+PHASE_GROUPS: dict[str, tuple[str, ...]] = {
+    "forward": ("compute", "settling"),
+    "communication": ("host_link", "broadcast"),
+    "learning": ("perturbation", "cost_readout", "write"),
+    "waiting": ("tau_p", "barrier"),
+}
+"""What a training run spends its time on, in four words; every phase belongs to one."""
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -123,6 +131,14 @@ def assumed_share(ledger: Ledger, table: PriceTable) -> float:
 def power_W(ledger: Ledger, table: PriceTable) -> float:
     """Mean power: energy over time; 0 when no time passed."""
     return energy_J(ledger, table) / time_s(ledger) if ledger.time_fs else 0.0
+
+
+def time_by_group(ledger: Ledger) -> dict[str, float]:
+    """Share of the time that each of PHASE_GROUPS takes; empty when no time passed."""
+    total = ledger.time_fs
+    if total == 0:
+        return {}
+    return {group: sum(ledger.phase_time_fs[name] for name in names) / total for group, names in PHASE_GROUPS.items()}
 
 
 def bound_by(ledger: Ledger) -> tuple[str, dict[str, float]]:

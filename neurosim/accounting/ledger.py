@@ -21,6 +21,7 @@ PHASES = (
     "perturbation",
     "compute",
     "settling",
+    "backward",
     "cost_readout",
     "broadcast",
     "write",
@@ -32,7 +33,7 @@ PHASES = (
 PHASE_GROUPS: dict[str, tuple[str, ...]] = {
     "forward": ("compute", "settling"),
     "communication": ("host_link", "broadcast"),
-    "learning": ("perturbation", "cost_readout", "write"),
+    "learning": ("perturbation", "backward", "cost_readout", "write"),
     "waiting": ("tau_p", "barrier"),
 }
 """What a training run spends its time on, in four words; every phase belongs to one."""

@@ -56,7 +56,7 @@ def check(scenario: Scenario, plan: NetworkPlan, *, space: str, difference: str,
             "use task.cost=mse or chip.astrocyte.cost_unit=digital"
         )
     if problems:
-        raise CapabilityError([*problems, _ways_out(chip)], f"chip {chip.name}")
+        raise CapabilityError([*problems, _ways_out(chip, space)], f"chip {chip.name}")
 
 
 def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mechanism: Mechanism | None,
@@ -90,7 +90,12 @@ def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mecha
     return problems
 
 
-def _ways_out(chip: Chip) -> str:
+def _ways_out(chip: Chip, space: str) -> str:
+    if space == "none":
+        return (
+            f"two ways out: training.on_chip=false (the gradient is software's, and not charged), or --chip "
+            f"{chip.name}-with-transpose-read (hypothetical, and marked so in every report)"
+        )
     return (
         "two ways out: --host-loop (perturb and write through the host link, priced), or the derived chip "
         f"--chip {chip.name}-with-perturbation (hypothetical, and marked so in every report); "

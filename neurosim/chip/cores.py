@@ -2,24 +2,25 @@
 
 Neurons keep one number all along: population after population, in the order in which they were added. A core holds a
 neuron together with the synapses that lead to it; every distinct presynaptic neuron takes one input (row) there. A
-spike goes as one message to every core that holds synapses of its neuron, first along x, then along y; core k stands at
-x = k mod mesh_width, y = k div mesh_width, and y grows southwards.
+spike goes as one message to every core that holds synapses of its neuron, over the links of ``chip.mesh``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosim.chip.mesh import HOPS, Mesh
 from neurosim.chip.population import Connection, Floats, Integers, Network
 from neurosim.errors import CapacityError, InputError
 from neurosim.spec.chip import Geometry
 
 Words = npt.NDArray[np.uint32]
 
-DIRECTIONS = ("hop_east", "hop_west", "hop_north", "hop_south")
+DIRECTIONS = HOPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +58,22 @@ class Axons:
     core: Integers
     synapses: Integers
     """Synapses of the neuron in that core."""
-    hops: Integers
-    """``[neuron, direction]``: links that one spike of a neuron crosses, all its messages together."""
+    pair: npt.NDArray[np.int32]
+    """Which pair of tiles each axon joins: an index into the arrays that follow."""
+    source_tile: Integers
+    """Of each distinct pair of tiles, by number of the pair."""
+    destination_tile: Integers
+    pair_hops: Integers
+    """``[pair, 5]``: links that one message crosses, in the order of ``mesh.HOPS``."""
+
+    @cached_property
+    def hops(self) -> Integers:
+        """``[neuron, 5]``: links that one spike of a neuron crosses, all its messages together."""
+        total = np.empty((self.first.size - 1, len(HOPS)), np.int64)
+        for k in range(len(HOPS)):
+            so_far = np.concatenate([[0], np.cumsum(self.pair_hops[self.pair, k])])
+            total[:, k] = so_far[self.first[1:]] - so_far[self.first[:-1]]
+        return total
 
     @property
     def messages(self) -> Integers:
@@ -124,19 +139,29 @@ def assign(network: Network, wiring: Wiring, geometry: Geometry, chip: str) -> I
     return core
 
 
-def route(core: Integers, wiring: Wiring, width: int) -> Axons:
-    """Messages and hops of every neuron's spikes."""
+def route(core: Integers, wiring: Wiring, mesh: Mesh) -> Axons:
+    """Messages and hops of every neuron's spikes, by neuron and then by core; raises InputError where no way leads."""
     n = wiring.neurons
     cores = int(core.max()) + 1
     keys, synapses = _tallied(wiring.source.astype(np.int64) * cores + core[wiring.target])
-    source, destination = keys // cores, keys % cores
+    source, destination = np.divmod(keys, cores)
     first = np.searchsorted(source, np.arange(n + 1))
-    across = destination % width - core[source] % width
-    down = destination // width - core[source] // width
-    hops = np.zeros((n, len(DIRECTIONS)), np.int64)
-    for k, links in enumerate((across, -across, -down, down)):
-        np.add.at(hops[:, k], source, np.maximum(links, 0))
-    return Axons(first.astype(np.int64), destination, synapses, hops)
+    pairs, pair = _numbered(mesh.tile[core[source]] * mesh.tiles + mesh.tile[destination], mesh.tiles**2)
+    ends = np.divmod(pairs, mesh.tiles)
+    return Axons(first.astype(np.int64), destination, synapses, pair, *ends, mesh.tile_hops(*ends))
+
+
+def _numbered(keys: Integers, bound: int) -> tuple[Integers, npt.NDArray[np.int32]]:
+    """Distinct keys below ``bound``, ascending, and for each key its number among them."""
+    if bound > 1 << 22:
+        distinct, number = np.unique(keys, return_inverse=True)
+        return distinct, number.astype(np.int32)
+    there = np.zeros(bound, np.bool_)
+    there[keys] = True
+    distinct = np.flatnonzero(there)
+    numbers = np.zeros(bound, np.int32)
+    numbers[distinct] = np.arange(distinct.size)
+    return distinct, numbers[keys]
 
 
 def _tallied(keys: Integers) -> tuple[Integers, Integers]:

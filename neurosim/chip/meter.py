@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
-from neurosim.accounting import Ledger, PriceTable, require_prices
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.accounting import ACTIONS, Ledger, PriceTable, require_prices
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.chip.mapper import Placement
+from neurosim.chip.mesh import HOPS, Mesh
 from neurosim.spec.chip import Chip
-from neurosim.spec.countables import CONDUCTANCE_UNIT
+from neurosim.spec.countables import CONDUCTANCE_UNIT, UNITS
 from neurosim.units import femtoseconds
 
 Tally = Mapping[str, int]
@@ -41,6 +47,10 @@ class Workload:
     """Astrocytes that measure the cost at the same time."""
     delta_words: int = 0
     """Words of a delta-vector that a step broadcasts."""
+    backward: bool = False
+    """The chip itself propagates errors back, one transposed pass for each clean inference."""
+    outer_products: int = 0
+    """Weights that each of those passes accumulates a gradient for, before it is written."""
     held_input: bool = False
     """Constant input currents: converted once per window and held."""
 
@@ -69,79 +79,161 @@ class Meter:
 
     def counts(self, tally: Tally) -> dict[str, int]:
         """How often each countable happened."""
+        out: dict[str, int] = {}
+        for part in (*self.layer_counts(tally), self._chip_counts(tally)):
+            for name, count in part.items():
+                out[name] = out.get(name, 0) + count
+        return out
+
+    def layer_counts(self, tally: Tally) -> list[dict[str, int]]:
+        """What the cores of each trainable layer did, in their order; weight writes are not told apart by layer."""
+        return [self._layer(layer, tally) for layer in self.plan.trainable]
+
+    def _chip_counts(self, tally: Tally) -> dict[str, int]:
+        """What is not one layer's: host, astrocyte, perturbation, plasticity."""
         work, plan = self.workload, self.plan
         inferences = tally["CLEAN"] + tally["PERTURBED"]
-        out: dict[str, int] = {}
+        words = tally["BROADCASTS"] + tally["DELTA_WORDS"] + self._error_words(tally)
+        pulses = tally["PULSES"] + tally["PERTURBATION_PULSES"]
+        written = tally["WRITTEN"] + tally["PERTURBATION_PULSES"]
+        out = {
+            "sample_word_loaded": tally["SAMPLES"] * (plan.n_in + plan.output.n),
+            "cost_evaluated": tally["COSTS"],
+            "broadcast_word": words,
+            "delta_written": tally["DELTA_WRITES"],
+            "gradient_accumulated": tally["ACCUMULATIONS"] + tally["CLEAN"] * work.outer_products,
+            "perturbation_replayed": tally["REPLAYS"] // plan.parameters * work.per_number,
+            "barrier": inferences * work.window,
+            "activity_stored": work.activity_writes * tally["CLEAN"] * sum(layer.n_in for layer in plan.trainable),
+        }
+        if work.host_writes:
+            out["host_weight_written"] = tally["WRITTEN"]
+        elif self.digital:
+            out["synapse_updated"] = written
+        else:
+            out |= {"weight_pulse": pulses, "weight_pulse_conductance": pulses * self.pair}
+        if work.space == "weight":
+            out["perturbation_drawn"] = tally["DRAWS"] * work.per_number
+            if work.mechanism == "host":
+                restored = 2 * tally["PERTURBED"] * work.per_number
+                out["host_weight_written"] = out.get("host_weight_written", 0) + restored
+            elif work.mechanism != "write":
+                out["perturbation_applied"] = tally["PERTURBED"] * work.per_number
+        elif work.space == "node":
+            out["perturbation_drawn"] = tally["DRAWS"]
+            if work.mechanism == "node":
+                out["node_injection"] = tally["APPLICATIONS"]
+            else:  # no injectors: the rank-1 probe is applied synapse by synapse
+                out["perturbation_applied"] = tally["PERTURBED"] * plan.parameters
+        if self.chip.astrocyte.cost_unit == "host":
+            out["sample_word_loaded"] += tally["COSTS"] * plan.output.n
+        for name, count in self._broadcast.items():
+            out[name] = words * count
+        return {name: count for name, count in out.items() if count}
+
+    @property
+    def digital(self) -> bool:
+        """Whether weights are words of a memory."""
+        return self.chip.synapse.technology == "digital"
+
+    @cached_property
+    def _broadcast(self) -> dict[str, int]:
+        """Messages and hops of one broadcast word, where it goes over the mesh: one message to each core in use."""
+        if self.chip.astrocyte.broadcast == "bus":
+            return {}
+        cores = self._cores
+        hops = self._mesh.hops(np.full(cores.size, self.chip.astrocyte.core), cores).sum(axis=0)
+        out = {"message": cores.size, "message_received": cores.size}
+        return out | {name: int(count) for name, count in zip(HOPS, hops, strict=True) if count}
+
+    @cached_property
+    def _mesh(self) -> Mesh:
+        dead = [link for fault in self.chip.faults if fault.tick == 0 for link in fault.dead_links]
+        return Mesh.of(self.chip.geometry, dead)
+
+    @cached_property
+    def _cores(self) -> NDArray[np.int64]:
+        """Cores in use."""
+        return np.unique([tile.core for tile in self.placement.tiles])
+
+    def _error_words(self, tally: Tally) -> int:
+        """Output errors that the cost unit hands to the last layer, where the chip itself propagates them back."""
+        return tally["CLEAN"] * self.plan.output.n if self.workload.backward else 0
+
+    def _layer(self, layer: LayerPlan, tally: Tally) -> dict[str, int]:
+        """One layer's inferences; with ``workload.backward`` the transposed pass of each clean one as well."""
+        work, periphery, out = self.workload, self.chip.periphery, dict[str, int]()
 
         def add(name: str, count: int) -> None:
-            out[name] = out.get(name, 0) + count
+            if count:
+                out[name] = out.get(name, 0) + count
 
-        for layer in plan.trainable:
-            self._layer(layer, tally, inferences, add)
-        add("sample_word_loaded", tally["SAMPLES"] * (plan.n_in + plan.output.n))
-        add("cost_evaluated", tally["COSTS"])
-        add("broadcast_word", tally["BROADCASTS"] + tally["DELTA_WORDS"])
-        add("delta_written", tally["DELTA_WRITES"])
-        add("gradient_accumulated", tally["ACCUMULATIONS"])
-        add("perturbation_replayed", tally["REPLAYS"] // plan.parameters * work.per_number)
-        add("barrier", inferences * work.window)
-        add("weight_pulse", tally["PULSES"] + tally["PERTURBATION_PULSES"])
-        add("weight_pulse_conductance", (tally["PULSES"] + tally["PERTURBATION_PULSES"]) * self.pair)
-        if work.space == "weight":
-            add("perturbation_drawn", tally["DRAWS"] * work.per_number)
-            if work.mechanism == "host":
-                add("host_weight_written", 2 * tally["PERTURBED"] * work.per_number)
-            elif work.mechanism != "write":
-                add("perturbation_applied", tally["PERTURBED"] * work.per_number)
-        elif work.space == "node":
-            add("perturbation_drawn", tally["DRAWS"])
-            if work.mechanism == "node":
-                add("node_injection", tally["APPLICATIONS"])
-            else:  # no injectors: the rank-1 probe is applied synapse by synapse
-                add("perturbation_applied", tally["PERTURBED"] * plan.parameters)
-        add("activity_stored", work.activity_writes * tally["CLEAN"] * sum(layer.n_in for layer in plan.trainable))
-        if work.host_writes:
-            add("host_weight_written", tally["WRITTEN"])
-            out["weight_pulse"] = out["weight_pulse_conductance"] = 0
-        if self.chip.astrocyte.cost_unit == "host":
-            add("sample_word_loaded", tally["COSTS"] * plan.output.n)
-        return {name: count for name, count in out.items() if count and (name not in _CELL or self.pair)}
-
-    def _layer(self, layer: LayerPlan, tally: Tally, inferences: int, add: Add) -> None:
-        work, periphery = self.workload, self.chip.periphery
+        inferences = tally["CLEAN"] + tally["PERTURBED"]
         ticks = inferences * work.window
-        active, columns = tally[f"ACTIVE_{layer.index}"], layer.columns
-        bias = ticks * layer.positions
-        add("cell_read", (active + bias) * columns)
-        add("synaptic_event", (active + bias) * columns)
-        add("cell_read_conductance", tally[f"CONDUCTANCE_{layer.index}"] * columns)
+        columns, active = layer.columns, tally[f"ACTIVE_{layer.index}"]
+        if not self.chip.capabilities.event_driven:  # zeros are multiplied like any other number
+            active = ticks * layer.positions * layer.rows
+        rows = active + ticks * layer.positions  # the bias row is always active
+        add("synaptic_event", rows * columns)
         add("neuron_updated", ticks * layer.n)
         if layer.spiking:
             add("neuron_visited", ticks * layer.n)
-        at_columns = periphery.adc_at == "columns"
-        if layer.index == 0 or at_columns:
-            add("dac_conversion", active // work.window if work.held_input and layer.index == 0 else active)
-        if at_columns:
-            add("adc_conversion", ticks * columns * layer.positions * self.placement.row_cuts[layer.index])
-        elif layer.index == self.plan.output.index and self.chip.astrocyte.cost_unit != "analog-mse":
-            add("adc_conversion", inferences * layer.n)
+        at_columns = periphery.adc_at == "columns" and not self.digital
+        if not self.digital:
+            add("cell_read", rows * columns)
+            add("cell_read_conductance", tally[f"CONDUCTANCE_{layer.index}"] * columns if self.pair else 0)
+            if layer.index == 0 or at_columns:
+                add("dac_conversion", active // work.window if work.held_input and layer.index == 0 else active)
+            if at_columns:
+                add("adc_conversion", ticks * columns * layer.positions * self.placement.row_cuts[layer.index])
+            elif layer.index == self.plan.output.index and self.chip.astrocyte.cost_unit != "analog-mse":
+                add("adc_conversion", inferences * layer.n)
         after = self._after(layer)
         fired = tally[f"FIRED_{layer.index}"]
         add("neuron_fired", fired)
-        packets = fired if layer.spiking else (inferences * layer.n if at_columns and after is not None else 0)
+        as_numbers = (at_columns or self.digital) and after is not None
+        packets = fired if layer.spiking else inferences * layer.n * as_numbers
         if after is not None and packets:
-            destinations = self.placement.destinations(after.index)
-            across, down = self._hops(layer)
-            add("message", packets * destinations)
-            add("hop_east" if across > 0 else "hop_west", packets * destinations * abs(across))
-            add("hop_south" if down > 0 else "hop_north", packets * destinations * abs(down))
+            messages = packets * self.placement.destinations(after.index)
+            add("message", messages)
+            add("message_received", messages)
+            across, down = self.placement.hops[self.plan.trainable.index(layer)]
+            add("hop_east" if across > 0 else "hop_west", messages * abs(across))
+            add("hop_south" if down > 0 else "hop_north", messages * abs(down))
+        if work.backward:
+            self._backward(layer, tally["CLEAN"], add)
+        if self.prices.is_priced("byte_moved"):
+            geometry = self.chip.geometry
+            bits = round(8 * geometry.synapse_B) * out.get("synaptic_event", 0)
+            add("byte_moved", (bits + 2 * round(8 * geometry.neuron_B) * out.get("neuron_updated", 0)) // 8)
+        if self.prices.is_priced("dendrite_updated"):
+            add("dendrite_updated", out.get("synaptic_event", 0))
+        return out
+
+    def _backward(self, layer: LayerPlan, samples: int, add: Add) -> None:
+        """Errors go back through the same array, read along its rows; errors x activities are the gradient.
+
+        Errors are numbers: they drive the columns through converters, and every row is digitised. The read is charged
+        as one of all cells at full voltage.
+        """
+        first = layer is self.plan.trainable[0]
+        reads = samples * layer.positions
+        add("neuron_updated", samples * layer.n)  # error x slope
+        add("activity_stored", samples * layer.n_in)
+        if not self.digital and self.chip.periphery.adc_at == "outputs" and layer is not self.plan.output:
+            add("adc_conversion", samples * layer.n)  # activities, as numbers
+        if first:
+            return
+        add("synaptic_event", reads * layer.rows * layer.columns)
+        if not self.digital:
+            add("cell_read", reads * layer.rows * layer.columns)
+            add("cell_read_conductance", reads * layer.rows * layer.columns * self.pair)
+            add("dac_conversion", reads * layer.columns)
+            add("adc_conversion", reads * layer.rows)
 
     def _after(self, layer: LayerPlan) -> LayerPlan | None:
         later = [other for other in self.plan.trainable if other.index > layer.index]
         return later[0] if later else None
-
-    def _hops(self, layer: LayerPlan) -> tuple[int, int]:
-        return self.placement.hops[self.plan.trainable.index(layer)]
 
     def phases(self, tally: Tally) -> dict[str, int]:
         """Femtoseconds of every phase; the parts add up to the chip's time."""
@@ -154,8 +246,10 @@ class Meter:
             * (self.workload.space != "none"),
             "compute": inferences * path["compute"],
             "settling": inferences * path["settling"],
+            "backward": tally["CLEAN"] * self._backward_fs() if work.backward else 0,
             "cost_readout": tally["COSTS"] // work.domains * path["cost_readout"],
-            "broadcast": (tally["BROADCASTS"] // work.domains + tally["DELTA_WORDS"]) * self._latency("broadcast_word"),
+            "broadcast": (tally["BROADCASTS"] // work.domains + tally["DELTA_WORDS"] + self._error_words(tally))
+            * self._broadcast_fs,
             "write": self._write(tally),
             "barrier": inferences * self.workload.window * self._latency("barrier"),
         }  # fmt: skip
@@ -177,34 +271,99 @@ class Meter:
                 return {"tau_p": period, "write": out["write"]}
             return out
         one = self.path()
-        path = sum(one.values()) + femtoseconds(self.chip.perturbation.settling_s) + self._latency("broadcast_word")
+        path = sum(one.values()) + femtoseconds(self.chip.perturbation.settling_s) + self._broadcast_fs
         idle = femtoseconds(self.chip.timing.perturbation_period_s) - path
         return {**out, "tau_p": perturbed * max(0, idle)}
 
     def path(self) -> dict[str, int]:
         """Femtoseconds of one inference along its path: converters and ticks, settling, cost read-out."""
         chip, plan = self.chip, self.plan
-        at_columns = chip.periphery.adc_at == "columns"
-        adcs = chip.periphery.adcs_per_core
-        compute = self._latency("dac_conversion")
+        at_columns = chip.periphery.adc_at == "columns" and not self.digital
+        compute = 0 if self.digital else self._latency("dac_conversion")
         settling = 0
         if plan.spiking:
             compute += self.workload.window * femtoseconds(chip.timing.tick_s)
         for layer in plan.trainable:
             serial = layer.positions if layer.mapping == "serial" else 1
+            if self.digital:
+                compute += 0 if plan.spiking else self._digital_fs(layer)
+                continue
             if plan.spiking:  # a serial convolution may need longer than a tick for all its positions
                 over = serial * femtoseconds(chip.synapse.read_time_s) - femtoseconds(chip.timing.tick_s)
                 compute += self.workload.window * max(0, over) if serial > 1 else 0
             else:
                 settling += serial * femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s)
             if at_columns:
-                rounds = -(-layer.columns // adcs) * serial * (self.workload.window if plan.spiking else 1)
+                rounds = self._rounds(layer.columns) * serial * (self.workload.window if plan.spiking else 1)
                 compute += rounds * self._latency("adc_conversion")
                 compute += 0 if layer.index == 0 else self._latency("dac_conversion")
         readout = self._latency("cost_evaluated")
-        if not at_columns and chip.astrocyte.cost_unit != "analog-mse":
-            readout += -(-plan.output.n // adcs) * self._latency("adc_conversion")
+        if not at_columns and not self.digital and chip.astrocyte.cost_unit != "analog-mse":
+            readout += self._rounds(plan.output.n) * self._latency("adc_conversion")
         return {"compute": compute, "settling": settling, "cost_readout": readout}
+
+    def _rounds(self, conversions: int) -> int:
+        """Times that a core's converters work one after another."""
+        return -(-conversions // self.chip.periphery.adcs_per_core)
+
+    def _digital_fs(self, layer: LayerPlan) -> int:
+        """One layer of numbers on digital cores, all inputs active: the core with most of it paces the layer."""
+        most = self._largest_share(layer)
+        events = layer.positions * (layer.rows + 1) * layer.columns
+        moved = -(-round(8 * self.chip.geometry.synapse_B) * events // 8) * self._latency("byte_moved")
+        work = events * self._latency("synaptic_event") + moved + layer.n * self._latency("neuron_updated")
+        path = 0 if self._after(layer) is None else self._latency("message") + self._latency("message_received")
+        return int(work * most) + path
+
+    def _largest_share(self, layer: LayerPlan) -> Fraction:
+        """The part of a layer's array that the core with most of it holds."""
+        held: dict[int, int] = {}
+        for tile in self.placement.tiles:
+            if tile.layer == layer.index:
+                held[tile.core] = held.get(tile.core, 0) + tile.rows * tile.columns
+        return Fraction(max(held.values()), sum(held.values()))
+
+    def _backward_fs(self) -> int:
+        """The transposed pass of one sample, layer after layer."""
+        if self.digital:
+            return sum(self._digital_fs(layer) for layer in self.plan.trainable[1:])
+        chip, total = self.chip, 0
+        once = femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s) + self._latency("dac_conversion")
+        for layer in self.plan.trainable:
+            if chip.periphery.adc_at == "outputs" and layer is not self.plan.output:
+                total += self._rounds(layer.n) * self._latency("adc_conversion")
+            if layer is not self.plan.trainable[0]:
+                serial = layer.positions if layer.mapping == "serial" else 1
+                total += serial * (once + self._rounds(layer.rows) * self._latency("adc_conversion"))
+        return total
+
+    @cached_property
+    def _broadcast_fs(self) -> int:
+        """One broadcast word: over the mesh its messages leave one after another, and the farthest arrives last."""
+        word = self._latency("broadcast_word")
+        if self.chip.astrocyte.broadcast == "bus":
+            return word
+        cores = self._cores
+        hops = self._mesh.hops(np.full(cores.size, self.chip.astrocyte.core), cores)
+        farthest = int((hops @ np.array([self._latency(name) for name in HOPS])).max())
+        return word + cores.size * self._latency("message") + farthest + self._latency("message_received")
+
+    def by_core(self, tally: Tally) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """(cores in use, counts ``[core, action]`` in the order of ACTIONS) of what the layers' cores did.
+
+        A layer is tallied as a whole, so its counts are spread over its cores: by the neurons that they hold where
+        neurons act, by the synapses elsewhere. Host, astrocyte and weight writes stand in no core.
+        """
+        cores, out = self._cores, np.zeros((self._cores.size, len(ACTIONS)))
+        for layer, counts in zip(self.plan.trainable, self.layer_counts(tally), strict=True):
+            tiles = [tile for tile in self.placement.tiles if tile.layer == layer.index and tile.rows > 0]
+            there = np.searchsorted(cores, [tile.core for tile in tiles])
+            neurons = np.array([float(tile.columns) for tile in tiles])
+            synapses = np.array([float(tile.rows * tile.columns) for tile in tiles])
+            for name, count in counts.items():
+                share = neurons / neurons.sum() if name in _BY_NEURON else synapses / synapses.sum()
+                np.add.at(out[:, ACTIONS.index(name)], there, count * share)
+        return cores, out
 
     def step_s(self, slots: tuple[int, ...], loads: bool, tau_theta: int) -> float:
         """Nominal duration of one step, with one pulse slot per write."""
@@ -249,7 +408,7 @@ class Meter:
         return int(self.prices.latency_fs[self.prices.index(name)])
 
 
-_CELL = ("cell_read_conductance", "weight_pulse_conductance")
+_BY_NEURON = (*UNITS["soma"], *UNITS["axon_out"], *UNITS["mesh"])
 _NEEDED = (
     "CLEAN", "PERTURBED", "SAMPLES", "COSTS", "BROADCASTS", "DELTA_WORDS", "DELTA_WRITES", "ACCUMULATIONS", "REPLAYS",
     "PULSES", "PERTURBATION_PULSES", "PERTURBATION_SLOTS", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS",

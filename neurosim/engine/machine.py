@@ -16,6 +16,7 @@ from neurosim.engine import link, program, registers, state
 from neurosim.engine.compose import PHASES, Composition, compose
 from neurosim.errors import InputError
 from neurosim.spec.scenario import Scenario
+from neurosim.training.backprop import Backprop
 from neurosim.training.base import Trainer
 from neurosim.training.delta import DeltaMGD
 from neurosim.training.mgd import MGD
@@ -123,6 +124,8 @@ class Machine:
             mechanism=self.mechanism or "none",
             per_number=1 if one else self.plan.parameters,
             window=self.composition.window,
+            backward=isinstance(trainer, Backprop) and trainer.on_chip,
+            outer_products=self._outer_products(),
             host_writes=trainer.host_loop or self.mechanism == "host",
             domains=len(self.plan.trainable) if self.scenario.network.domains == "layer" else 1,
             delta_words=self.plan.neurons if isinstance(trainer, DeltaMGD) else 0,
@@ -131,6 +134,12 @@ class Machine:
             activity_writes=self._activity_writes(),
         )
         return Meter(self.scenario.chip, self.plan, self.placement, price_table(self.scenario.chip), workload)
+
+    def _outer_products(self) -> int:
+        """Weights whose gradient is kept from one sample to the next, where the chip propagates errors back."""
+        trainer = self.trainer
+        keeps = isinstance(trainer, Backprop) and trainer.on_chip and trainer.tau_theta > 1
+        return self.plan.parameters if keeps else 0
 
     def _activity_writes(self) -> int:
         """Writes of an input's activity register per clean inference: a trace is updated in every tick."""

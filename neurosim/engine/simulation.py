@@ -19,6 +19,7 @@ import numpy.typing as npt
 from neurosim import models, registry
 from neurosim.accounting import Bill, Ledger, bill, price_table
 from neurosim.chip import cores
+from neurosim.chip.mesh import Mesh
 from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
 from neurosim.engine import network_kernel, network_state, program
 from neurosim.engine.network_meter import Activity, ByCore, NetworkMeter
@@ -76,7 +77,7 @@ class Simulation:
         self._first = cores.offsets(network)
         self._wiring = cores.wire(network)
         core = cores.assign(network, self._wiring, self.chip.geometry, self.chip.name)
-        axons = cores.route(core, self._wiring, self.chip.geometry.mesh_width)
+        axons = cores.route(core, self._wiring, Mesh.of(self.chip.geometry))
         has_inputs = np.bincount(self._wiring.target, minlength=network.neurons) > 0
         self._meter = NetworkMeter(self.chip, price_table(self.chip), core, axons, has_inputs, self.timing)
         self._meter.check()
@@ -284,7 +285,7 @@ class Simulation:
 
     def _on_chip(self, counts: Mapping[str, Integers]) -> dict[str, Integers]:
         """Counts of the cores in use as counts of all cores."""
-        whole = {name: np.zeros(self.chip.geometry.cores, np.int64) for name in counts}
+        whole = {name: np.zeros(self.chip.geometry.all_cores, np.int64) for name in counts}
         for name, count in counts.items():
             whole[name][self._meter.cores] = count
         return whole

@@ -6,9 +6,18 @@ Lengths of time are in seconds, energies in joules; every number that is a price
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from neurosim import registry
 from neurosim.registry import ModelParameters, Parameters
@@ -49,7 +58,7 @@ class Price(Parameters):
             names = ("low_s", "latency_s", "high_s")
             problems += _interval("latency", kind, self.latency_s, self.low_s, self.high_s, names)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
 
@@ -89,7 +98,7 @@ class StaticPower(Parameters):
             problems += _interval("static power of a core", self.kind, self.core_power_W, self.core_low_W,
                                   self.core_high_W, names)  # fmt: skip
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
 
@@ -121,6 +130,17 @@ def core_span(text: str) -> range:
     if last < first:
         raise ValueError(f"{text!r}: the range ends before it begins")
     return range(first, last + 1)
+
+
+def link_ends(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """``"0,0-1,0"`` as the (x, y) of its two tiles; raises ValueError where they are not neighbours."""
+    numbers = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*-\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if numbers is None:
+        raise ValueError(f"{text!r}: write the x,y of two neighbouring tiles, such as 0,0-1,0")
+    x, y, to_x, to_y = (int(number) for number in numbers.groups())
+    if abs(to_x - x) + abs(to_y - y) != 1:
+        raise ValueError(f"{text!r}: the two tiles are no neighbours, so no link joins them")
+    return (x, y), (to_x, to_y)
 
 
 class Geometry(Parameters):
@@ -177,7 +197,7 @@ class Geometry(Parameters):
                 problems.append(f"ranges.{k}.cores = {part.cores!r}: core {twice} stands in ranges.{owner[twice]} too")
             owner |= dict.fromkeys(span, k)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     @property
@@ -204,6 +224,11 @@ class Geometry(Parameters):
     def all_cores(self) -> int:
         """Cores of all chips."""
         return self.cores * self.chips
+
+    @property
+    def joined(self) -> tuple[int, int]:
+        """Tiles of the joined mesh of all chips: from west to east, from north to south."""
+        return self.mesh_width * self.columns, self.height * -(-self.chips // self.columns)
 
 
 class Faults(Parameters):
@@ -246,6 +271,10 @@ class Capabilities(Parameters):
     gradient_integrators: bool = Field(default=False, description="tau_theta above tau_p, momentum, Adam")
     delta_memory: bool = Field(default=False, description="the astrocyte keeps a delta-vector per class")
     delay_matching: bool = Field(default=False, description="a late C~ multiplies the perturbation of its own time")
+    transpose_read: bool = Field(
+        default=False, description="arrays are read along their rows too: errors propagate back"
+    )
+    event_driven: bool = Field(default=True, description="inputs that are zero cost nothing")
     replayable_encoder: bool = Field(default=False, description="inferences of one step see the same input spikes")
 
 
@@ -371,6 +400,16 @@ class Timing(Parameters):
         return self
 
 
+def _countable(name: str) -> str:
+    if name not in COUNTABLES:
+        raise ValueError(registry.unknown(name, list(COUNTABLES), "price"))
+    return name
+
+
+Countable = Annotated[str, AfterValidator(_countable)]
+"""The name of a countable, as a key of ``prices``."""
+
+
 class Chip(Parameters):
     """A whole chip, as ``chips/NAME.toml`` describes it."""
 
@@ -389,19 +428,65 @@ class Chip(Parameters):
     operating_point: OperatingPoint = OperatingPoint()
     faults: tuple[Faults, ...] = ()
     static: StaticPower
-    prices: dict[str, Price] = {}
+    prices: dict[Countable, Price] = {}
 
-    @model_validator(mode="after")
-    def _known_prices(self) -> Chip:
-        problems = [registry.unknown(name, list(COUNTABLES), "price") for name in self.prices if name not in COUNTABLES]
-        if self.synapse.write_scheme not in (*self.capabilities.write_schemes, "cell"):
-            problems.append(
-                f"synapse.write_scheme {self.synapse.write_scheme!r} is not among capabilities.write_schemes "
-                f"{list(self.capabilities.write_schemes)}"
+    # What one table says about another is checked field by field, so that it is said beside all other problems.
+
+    @field_validator("synapse")
+    @classmethod
+    def _known_scheme(cls, synapse: Synapse, info: ValidationInfo) -> Synapse:
+        able = info.data.get("capabilities")
+        if able is not None and synapse.write_scheme not in (*able.write_schemes, "cell"):
+            raise ValueError(
+                f"write_scheme = {synapse.write_scheme!r}: not among capabilities.write_schemes "
+                f"{list(able.write_schemes)}"
             )
+        return synapse
+
+    @field_validator("astrocyte")
+    @classmethod
+    def _on_the_chip(cls, astrocyte: AstrocyteHardware, info: ValidationInfo) -> AstrocyteHardware:
+        geometry = info.data.get("geometry")
+        if geometry is not None and astrocyte.core >= geometry.all_cores:
+            raise ValueError(f"core = {astrocyte.core}: out of range; there are cores 0 to {geometry.all_cores - 1}")
+        return astrocyte
+
+    @field_validator("faults")
+    @classmethod
+    def _of_this_chip(cls, faults: tuple[Faults, ...], info: ValidationInfo) -> tuple[Faults, ...]:
+        geometry = info.data.get("geometry")
+        if geometry is None:
+            return faults
+        problems = [f"{k}.{line}" for k, fault in enumerate(faults) for line in _fault_problems(fault, geometry)]
         if problems:
-            raise ValueError("; ".join(problems))
-        return self
+            raise ValueError("\n".join(problems))
+        return faults
+
+
+def _fault_problems(fault: Faults, geometry: Geometry) -> list[str]:
+    """Dead cores and links that the chip has not."""
+    problems = []
+    for k, text in enumerate(fault.dead_cores):
+        try:
+            span = core_span(text)
+        except ValueError as error:
+            problems.append(f"dead_cores.{k} = {error}")
+            continue
+        if span.stop > geometry.all_cores:
+            problems.append(
+                f"dead_cores.{k} = {text!r}: core {span.stop - 1} is out of range; there are cores 0 to "
+                f"{geometry.all_cores - 1}"
+            )
+    width, height = geometry.joined
+    for k, text in enumerate(fault.dead_links):
+        try:
+            ends = link_ends(text)
+        except ValueError as error:
+            problems.append(f"dead_links.{k} = {error}")
+            continue
+        if any(x >= width or y >= height for x, y in ends):
+            problems.append(f"dead_links.{k} = {text!r}: the mesh has {width} x {height} tiles, counted from 0,0")
+    return problems
 
 
 def ideal(chip: Chip) -> Chip:

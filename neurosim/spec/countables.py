@@ -58,5 +58,5 @@ UNITS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Which unit of the chip does what: every countable belongs to exactly one unit."""
 
-OPTIONAL = ("dendrite_updated",)
-"""Counted only on a chip that prices it: a chip without the unit has none of it, and that is no missing price."""
+OPTIONAL = ("dendrite_updated", "byte_moved")
+"""Counted only on a chip that prices it: others have no such unit, or hold it in the price of synaptic_event."""

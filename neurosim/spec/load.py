@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import types
 import typing
@@ -17,7 +18,6 @@ from neurosim.errors import InputError
 from neurosim.spec.chip import Chip, ideal
 from neurosim.spec.scenario import Scenario
 
-DERIVED = "-with-perturbation"
 ROOTS = ("chip", "network", "task", "training", "probes", "stop", "seed")
 _Spec = TypeVar("_Spec", bound=BaseModel)
 
@@ -41,10 +41,10 @@ def summary_line(path: Path) -> str:
 
 
 def load_chip_table(name: str) -> dict[str, Any]:
-    """The table of a shipped chip, of a chip file, or of a derived chip NAME-with-perturbation."""
-    base = name.removesuffix(DERIVED)
-    if base != name and name not in files.available("chip"):
-        return with_perturbation(load_chip_table(base))
+    """The table of a shipped chip, of a chip file, or of a derived chip such as NAME-with-perturbation."""
+    for suffix, derive in DERIVED.items():
+        if name.endswith(suffix) and name not in files.available("chip"):
+            return derive(load_chip_table(name.removesuffix(suffix)))
     return read_toml(files.find("chip", name))
 
 
@@ -64,7 +64,21 @@ def with_perturbation(table: Mapping[str, Any]) -> dict[str, Any]:
         "delta_memory": True,
         "delay_matching": True,
     }
-    return merge(table, {"name": f"{table.get('name')}{DERIVED}", "hypothetical": True, "capabilities": added})
+    return _hypothetical(table, "-with-perturbation", added)
+
+
+def with_transpose_read(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A chip whose arrays are read along their rows too, for backpropagation on it, marked hypothetical."""
+    added = {"transpose_read": True, "gradient_integrators": True}
+    return _hypothetical(table, "-with-transpose-read", added)
+
+
+def _hypothetical(table: Mapping[str, Any], suffix: str, added: Mapping[str, Any]) -> dict[str, Any]:
+    return merge(table, {"name": f"{table.get('name')}{suffix}", "hypothetical": True, "capabilities": added})
+
+
+DERIVED = {"-with-perturbation": with_perturbation, "-with-transpose-read": with_transpose_read}
+"""Chips NAME-SUFFIX that have hardware which NAME lacks."""
 
 
 def load_chip(name: str) -> Chip:
@@ -210,8 +224,8 @@ def explain(error: ValidationError, schema: type[BaseModel], table: Any, root: s
     """One line per problem of ``table``: key path, value, what is allowed, and a near miss for unknown keys."""
     lines: list[str] = []
     for item in error.errors(include_url=False):
-        owner, loc = _descend(schema, item["loc"], table)
-        path = root + ".".join(loc)
+        owner, loc = _descend(schema, tuple(part for part in item["loc"] if part != "[key]"), table)
+        path = (root + ".".join(loc)).rstrip(".")
         if item["type"] == "extra_forbidden":
             allowed = [key for key in owner.model_fields if key != "model"] if owner else []
             near = difflib.get_close_matches(loc[-1], allowed, n=1)
@@ -222,8 +236,20 @@ def explain(error: ValidationError, schema: type[BaseModel], table: Any, root: s
         else:
             message = item["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:] if message[:5] in ("Input", "Strin", "Value") else message
-            lines.append(f"{path} = {_brief(item['input'])}: {message}")
+            if item["loc"][-1:] == ("[key]",):
+                lines.append(f"{path}: {message}")
+            else:
+                lines += [_placed(path, item["input"], part) for part in message.splitlines() or [message]]
     return lines
+
+
+def _placed(path: str, given: Any, message: str) -> str:
+    """One problem behind its key path; what is wrong inside a table or list may say where, as ``key = value: why``."""
+    if re.match(r"[\w.]+ = ", message):
+        return f"{path}.{message}"
+    if isinstance(given, Mapping):
+        return f"{path}: {message}"
+    return f"{path} = {_brief(given)}: {message}"
 
 
 def _schema_of(table: Any) -> type[BaseModel] | None:

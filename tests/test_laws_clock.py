@@ -1,0 +1,172 @@
+"""Laws of learning on the chip's clock: what broadcasts, transposed passes and digital cores cost, counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers_laws import Table, dense, merged
+
+from neurosim import accounting, api
+from neurosim.accounting import ACTIONS, PHASE_GROUPS, PHASES
+from neurosim.engine.machine import Machine
+from neurosim.errors import CapabilityError
+
+LAYERS = [dense("hidden", 3, "sigmoid"), dense("out", 1, "sigmoid")]
+MESH = {
+    "geometry": {"cores": 9, "neurons_per_core": 2, "inputs_per_core": 3, "mesh_width": 3},
+    "astrocyte": {"broadcast": "mesh", "core": 0},
+}
+"""Cores so small that 2-3-1 takes four of them: two halves of hidden, and two of out, whose five rows need two."""
+
+
+def build(chip: str | Table = "nist-hw2", *, training: Table | None = None) -> Machine:
+    table: Table = {
+        "chip": chip,
+        "network": {"init": {"model": "uniform", "scale": 0.5}, "layers": LAYERS},
+        "task": {"data": "xor", "cost": "mse", "shuffle": False},
+        "training": training or {"model": "mgd", "norm_mag": 0.05, "learning_rate": 1.0},
+        "stop": {"steps": 1000},
+        "seed": 1,
+    }
+    return api.build(api.load_scenario(table)[1])
+
+
+BACKPROP = {"model": "backprop", "learning_rate": 0.5, "on_chip": True}
+
+
+def counted(machine: Machine, **tally: int) -> dict[str, int]:
+    return machine.meter.counts({**dict.fromkeys(machine.names, 0), **tally})
+
+
+def test_a_broadcast_over_the_mesh_is_a_message_to_each_core_in_use() -> None:
+    machine = build(chip={"name": "nist-hw2", **MESH})
+    cores = sorted({tile.core for tile in machine.placement.tiles})
+    assert cores == [0, 1, 2, 3]
+    counts = counted(machine, BROADCASTS=7)
+    # cores 0, 1, 2 lie in the first row of three, core 3 below core 0
+    assert counts == {"broadcast_word": 7, "message": 28, "message_received": 28, "hop_east": 7 * (1 + 2), "hop_south": 7}
+
+
+def test_a_bus_needs_no_messages() -> None:
+    machine = build(chip={"name": "nist-hw2", "geometry": MESH["geometry"]})
+    assert counted(machine, BROADCASTS=7) == {"broadcast_word": 7}
+
+
+def test_time_of_a_broadcast_over_the_mesh() -> None:
+    machine = build(chip={"name": "nist-hw2", **MESH})
+    tally = {**dict.fromkeys(machine.names, 0), "BROADCASTS": 1}
+    chip = machine.scenario.chip
+    word, hop = chip.prices["broadcast_word"].latency_s, chip.prices["hop_east"].latency_s
+    # four messages without latency, the farthest core is two hops away
+    assert machine.meter.phases(tally)["broadcast"] == round((word + 2 * hop) * 1e15)
+
+
+def test_backpropagation_on_the_chip_by_hand() -> None:
+    """One sample through 2-3-1: errors go back through the output layer's 3 weights, every weight is accumulated."""
+    machine = build("nist-hw2-with-transpose-read", training={**BACKPROP, "tau_theta": 4})
+    software = build(training={"model": "backprop", "learning_rate": 0.5, "tau_theta": 4})
+    one = {"CLEAN": 1, "ACTIVE_0": 2, "ACTIVE_1": 3}
+    whole, forward = counted(machine, **one), counted(software, **one)
+    extra = {name: count - forward.get(name, 0) for name, count in whole.items() if count != forward.get(name, 0)}
+    pair = machine.meter.pair
+    assert extra == {
+        "broadcast_word": 1,  # the output's error
+        "activity_stored": 2 + 3,
+        "adc_conversion": 3 + 3,  # hidden activities, and the three rows of the transposed read
+        "dac_conversion": 1,
+        "neuron_updated": 4,  # error x slope
+        "synaptic_event": 3, "cell_read": 3, "cell_read_conductance": 3 * pair,
+        "gradient_accumulated": 13,
+    }  # fmt: skip
+
+
+def test_time_of_a_transposed_pass() -> None:
+    machine = build("nist-hw2-with-transpose-read", training=BACKPROP)
+    chip = machine.scenario.chip
+    adc, dac = chip.prices["adc_conversion"].latency_s, chip.prices["dac_conversion"].latency_s
+    read = chip.timing.settling_s + chip.synapse.read_time_s
+    tally = {**dict.fromkeys(machine.names, 0), "CLEAN": 5}
+    # both layers fit the 16 converters of a core at once
+    assert machine.meter.phases(tally)["backward"] == 5 * round((adc + dac + read + adc) * 1e15)
+
+
+def test_backpropagation_on_a_chip_that_cannot_read_backwards_is_an_error_with_two_ways_out() -> None:
+    with pytest.raises(CapabilityError, match="transpose_read") as caught:
+        build(training=BACKPROP)
+    assert "on_chip=false" in str(caught.value) and "nist-hw2-with-transpose-read" in str(caught.value)
+
+
+def test_the_derived_chip_is_hypothetical() -> None:
+    assert build("nist-hw2-with-transpose-read", training=BACKPROP).scenario.chip.hypothetical
+
+
+def digital() -> Table:
+    price = {"energy_J": "2 pJ", "low_J": "1 pJ", "high_J": "3 pJ", "latency_s": "1 ns", "low_s": "1 ns", "high_s": "1 ns",
+             "kind": "published", "source": "made up for this test"}  # fmt: skip
+    used = ("cell_read", "synaptic_event", "neuron_updated", "message", "message_received", "synapse_updated", "byte_moved")
+    synapse = {"technology": "digital", "g_max_S": 0.0, "read_voltage_V": 0.0, "pulse_voltage_V": 0.0}
+    geometry = {"cores": 4, "neurons_per_core": 8, "inputs_per_core": 8, "synapse_B": 0.5, "neuron_B": 2.0}
+    prices = {name: price for name in used}
+    return {"name": "nist-hw2", "synapse": synapse, "geometry": geometry, "prices": prices,
+            "astrocyte": {"cost_unit": "digital"}}  # fmt: skip
+
+
+def test_digital_cores_have_no_converters_no_currents_and_no_pulses() -> None:
+    machine = build(chip=digital())
+    counts = counted(machine, CLEAN=1, ACTIVE_0=2, ACTIVE_1=3, PULSES=40, WRITTEN=13)
+    assert counts == {
+        "synaptic_event": 3 * 3 + 4 * 1,  # biases are inputs that are always on
+        "neuron_updated": 4,
+        "message": 3, "message_received": 3,  # hidden neurons' numbers
+        "byte_moved": (4 * 9 + 2 * 16 * 3) // 8 + (4 * 4 + 2 * 16 * 1) // 8,
+        "synapse_updated": 13,
+        "barrier": 1,
+    }  # fmt: skip
+
+
+def test_time_of_an_inference_on_digital_cores_is_that_of_their_work() -> None:
+    machine = build(chip=digital())
+    ns = 10**6
+    layer_0 = 9 + 5 + 3  # events, bytes (4.5 rounded up), neurons
+    layer_1 = 4 + 2 + 1
+    assert machine.meter.path()["compute"] == (layer_0 + 2 + layer_1) * ns  # and one message between them
+    assert machine.meter.path()["settling"] == 0
+
+
+def test_a_chip_that_is_not_event_driven_multiplies_zeros_too() -> None:
+    chip = digital()
+    sparse, full = build(chip=chip), build(chip=merged(chip, {"capabilities": {"event_driven": False}}))
+    assert counted(sparse, CLEAN=3)["synaptic_event"] == 3 * (3 + 1)
+    assert counted(full, CLEAN=3)["synaptic_event"] == 3 * (9 + 4)
+
+
+@pytest.mark.parametrize("chip", ["nist-hw2", {"name": "nist-hw2", **MESH}])
+def test_cores_add_up_to_what_the_layers_did(chip: str | Table) -> None:
+    machine = build(chip)
+    tally = {**dict.fromkeys(machine.names, 0), "CLEAN": 11, "PERTURBED": 13, "ACTIVE_0": 29, "ACTIVE_1": 70}
+    cores, counts = machine.meter.by_core(tally)
+    assert cores.tolist() == sorted({tile.core for tile in machine.placement.tiles})
+    layers = machine.meter.layer_counts(tally)
+    for k, name in enumerate(ACTIONS):
+        assert counts[:, k].sum() == pytest.approx(sum(layer.get(name, 0) for layer in layers), rel=1e-12)
+
+
+def test_every_phase_is_in_one_group_and_shares_add_up() -> None:
+    grouped = [phase for phases in PHASE_GROUPS.values() for phase in phases]
+    assert sorted(grouped) == sorted(PHASES)
+    ledger = accounting.Ledger({}, {name: 3 + k for k, name in enumerate(PHASES)})
+    shares = accounting.time_by_group(ledger)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares["learning"] == pytest.approx(
+        sum(ledger.phase_time_fs[name] for name in ("perturbation", "backward", "cost_readout", "write")) / ledger.time_fs
+    )
+
+
+def test_backpropagation_learns_the_same_whoever_pays() -> None:
+    on_chip = build("nist-hw2-with-transpose-read", training=BACKPROP)
+    software = build(training={"model": "backprop", "learning_rate": 0.5})
+    for machine in (on_chip, software):
+        machine.burst(50)
+    assert np.array_equal(on_chip.arrays["theta"], software.arrays["theta"])
+    mine, theirs = (accounting.energy_J(machine.ledger(), machine.meter.prices) for machine in (on_chip, software))
+    assert mine > theirs

@@ -19,6 +19,7 @@ from neurosim.engine import emit_forward, emit_nodes, emit_spiking, emit_step, r
 from neurosim.kernels import composed
 from neurosim.registry import Model
 from neurosim.spec.scenario import Scenario
+from neurosim.training.backprop import Backprop
 from neurosim.training.base import StepPlan, Trainer
 from neurosim.training.delta import DeltaMGD
 from neurosim.training.mgd import MGD
@@ -91,6 +92,9 @@ def _write_scheme(scenario: Scenario, trainer: Trainer) -> str:
 
 
 def _is_rank1(plan: NetworkPlan, step: StepPlan, trainer: Trainer) -> bool:
+    if isinstance(trainer, Backprop):  # error x activity of one sample, written as it comes
+        at_once = trainer.tau_theta == 1 and trainer.optimizer == "plain"
+        return at_once and all(layer.type == "dense" for layer in plan.trainable)
     return step.space == "node" and not emit_nodes.is_windowed(plan, trainer)
 
 

@@ -261,6 +261,19 @@ def chip_diff(first: Chip, second: Chip, as_json: Json = False) -> None:
     cli_chips.diff(first, second, as_json)
 
 
+@chips.command("schema")
+def chip_schema(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE.json", help="Where to; default: standard output.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """The JSON Schema of chip files, for editors that check and complete TOML."""
+    from neurosim import cli_chips
+
+    cli_chips.schema(output, force)
+
+
 @scenarios.command("list")
 def scenario_list(as_json: Json = False) -> None:
     """All scenarios that a bare name finds."""

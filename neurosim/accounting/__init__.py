@@ -14,18 +14,22 @@ from neurosim.accounting.ledger import (
     static_energy_J,
     static_interval,
     time_by_group,
+    time_interval,
     time_s,
 )
-from neurosim.accounting.prices import ACTIONS, PriceTable, missing_prices, price_table, require_prices
+from neurosim.accounting.prices import ACTIONS, Band, PriceTable, missing_prices, price_table, require_prices
 from neurosim.accounting.rows import energies_J, intervals_J, totals_J
+from neurosim.accounting.tornado import Swing, time_tornado, tornado
 
 __all__ = [
     "ACTIONS",
     "PHASES",
     "PHASE_GROUPS",
+    "Band",
     "Bill",
     "Ledger",
     "PriceTable",
+    "Swing",
     "assumed_share",
     "bill",
     "bound_by",
@@ -42,6 +46,9 @@ __all__ = [
     "static_energy_J",
     "static_interval",
     "time_by_group",
+    "time_interval",
     "time_s",
+    "time_tornado",
+    "tornado",
     "totals_J",
 ]

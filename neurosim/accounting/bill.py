@@ -16,6 +16,8 @@ class Bill:
 
     chip: str
     chip_time_s: float
+    chip_time_low_s: float
+    chip_time_high_s: float
     energy_J: float
     energy_low_J: float
     energy_high_J: float
@@ -30,10 +32,13 @@ class Bill:
 def bill(ledger: Ledger, table: PriceTable) -> Bill:
     """What ``ledger`` comes to; raises InputError when a countable that happened has no price."""
     low, high = arithmetic.energy_interval(ledger, table)
+    shortest, longest = arithmetic.time_interval(ledger)
     bound, shares = arithmetic.bound_by(ledger)
     return Bill(
         chip=table.chip,
         chip_time_s=arithmetic.time_s(ledger),
+        chip_time_low_s=shortest,
+        chip_time_high_s=longest,
         energy_J=arithmetic.energy_J(ledger, table),
         energy_low_J=low,
         energy_high_J=high,
@@ -46,10 +51,11 @@ def bill(ledger: Ledger, table: PriceTable) -> Bill:
     )
 
 
-def recost(ledger: Ledger, chip: Chip) -> Bill:
+def recost(ledger: Ledger, chip: Chip, cores_used: int | None = None) -> Bill:
     """The same counts and the same recorded time on the prices of another chip.
 
-    The energy of the counts is exact. The time is the recorded one, and static energy is charged for it: how long
-    the other chip would have taken is for a replay to say.
+    The energy of the counts is exact. The time is the recorded one, and static energy is charged for it; what re-times
+    a run is `neurosim.engine.retime`, from the tallies of a trace, and a replay. ``cores_used`` tells how many cores
+    draw static power on a chip with power gating.
     """
-    return bill(ledger, price_table(chip))
+    return bill(ledger, price_table(chip, cores_used))

@@ -41,19 +41,33 @@ PHASE_GROUPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Ledger:
-    """Exact counts of countables, and time by phase in femtoseconds; names left out are zero."""
+    """Exact counts of countables, and time by phase in femtoseconds; names left out are zero.
+
+    ``time_low_fs`` and ``time_high_fs``: the whole time at low and at high latencies; left out, it has no interval.
+    """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     phase_time_fs: Mapping[str, int] = field(default_factory=dict)
+    time_low_fs: int = -1
+    time_high_fs: int = -1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", _complete(self.counts, ACTIONS, "countable"))
         object.__setattr__(self, "phase_time_fs", _complete(self.phase_time_fs, PHASES, "phase"))
+        for end in ("time_low_fs", "time_high_fs"):
+            given = operator.index(getattr(self, end))
+            object.__setattr__(self, end, self.time_fs if given == -1 else given)
+        if not 0 <= self.time_low_fs <= self.time_fs <= self.time_high_fs:
+            raise ValueError(
+                f"the interval of the time, {self.time_low_fs} to {self.time_high_fs} fs, must hold {self.time_fs} fs"
+            )
 
     def __add__(self, other: Ledger) -> Ledger:
         return Ledger(
             {name: count + other.counts[name] for name, count in self.counts.items()},
             {name: time + other.phase_time_fs[name] for name, time in self.phase_time_fs.items()},
+            self.time_low_fs + other.time_low_fs,
+            self.time_high_fs + other.time_high_fs,
         )
 
     @property
@@ -91,6 +105,11 @@ def time_s(ledger: Ledger) -> float:
     return ledger.time_fs / FEMTOSECONDS
 
 
+def time_interval(ledger: Ledger) -> tuple[float, float]:
+    """Lowest and highest seconds: every latency at its low, or at its high, at once."""
+    return ledger.time_low_fs / FEMTOSECONDS, ledger.time_high_fs / FEMTOSECONDS
+
+
 def static_energy_J(time_fs: int, static: StaticPower) -> float:
     """Joules that flow whether or not anything happens."""
     return static.power_W * (time_fs / FEMTOSECONDS)
@@ -111,8 +130,9 @@ def energy_J(ledger: Ledger, table: PriceTable) -> float:
 
 
 def energy_interval(ledger: Ledger, table: PriceTable) -> tuple[float, float]:
-    """Lowest and highest energy in J: every assumed price at its low, or at its high, at once."""
-    static_low, static_high = static_interval(ledger.time_fs, table.static)
+    """Lowest and highest energy in J: every price, latency and static power at its low, or at its high, at once."""
+    static_low, _ = static_interval(ledger.time_low_fs, table.static)
+    _, static_high = static_interval(ledger.time_high_fs, table.static)
     low = _priced(ledger.counts, table, table.low_J.tolist())
     high = _priced(ledger.counts, table, table.high_J.tolist())
     return math.fsum([static_low, *low.values()]), math.fsum([static_high, *high.values()])

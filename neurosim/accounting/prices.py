@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,16 @@ from neurosim.errors import InputError
 from neurosim.registry import unknown
 from neurosim.spec.chip import Chip, Kind, Price, StaticPower, Synapse
 from neurosim.spec.countables import CONDUCTANCE_UNIT, COUNTABLES
-from neurosim.units import femtoseconds
+from neurosim.units import FEMTOSECONDS, femtoseconds
 
 ACTIONS = tuple(COUNTABLES)
 """The countables in the order of every table, ledger row and trace column."""
 
 ASSUMED_SPAN = (0.1, 10.0)
 """Interval of a cell energy that is assumed, as factors, where the chip file names none: a decade each way."""
+
+Band = Literal["low", "nominal", "high"]
+"""Which end of every interval is taken; ``nominal`` is the value itself."""
 
 _INDEX = {name: index for index, name in enumerate(ACTIONS)}
 _INCLUDED = re.compile(r"included in (\w+)")
@@ -39,6 +43,8 @@ class PriceTable:
     high_J: NDArray[np.float64]
     latency_s: NDArray[np.float64]
     latency_fs: NDArray[np.int64]
+    low_fs: NDArray[np.int64]
+    high_fs: NDArray[np.int64]
     priced: NDArray[np.bool_]
     assumed: NDArray[np.bool_]
     kind: tuple[Kind | None, ...]
@@ -59,6 +65,30 @@ class PriceTable:
         """Latency of one ``name`` in femtoseconds; raises InputError when it has no price."""
         require_prices([name], self)
         return int(self.latency_fs[self.index(name)])
+
+    def at(self, band: Band) -> PriceTable:
+        """The table with the low or the high end of every price, latency and static power as its value.
+
+        The intervals stay as they are, so a table may be taken to another end again.
+        """
+        if band == "nominal":
+            return self
+        low = band == "low"
+        fs = self.low_fs if low else self.high_fs
+        power = self.static.low_W if low else self.static.high_W
+        return replace(
+            self,
+            energy_J=self.low_J if low else self.high_J,
+            latency_fs=fs,
+            latency_s=fs / FEMTOSECONDS,
+            static=self.static.model_copy(update={"power_W": _or(power, self.static.power_W)}),
+        )
+
+    def with_latency(self, name: str, latency_fs: int) -> PriceTable:
+        """The table with one other latency."""
+        fs = self.latency_fs.copy()
+        fs[self.index(name)] = latency_fs
+        return replace(self, latency_fs=fs, latency_s=fs / FEMTOSECONDS)
 
 
 def static_power(chip: Chip, cores_used: int | None = None) -> StaticPower:
@@ -94,7 +124,9 @@ def price_table(chip: Chip, cores_used: int | None = None) -> PriceTable:
         low_J=_floats(None if price is None else _or(price.low_J, price.energy_J) for price in row),
         high_J=_floats(None if price is None else _or(price.high_J, price.energy_J) for price in row),
         latency_s=_floats(0.0 if price is None else price.latency_s for price in row),
-        latency_fs=np.array([0 if price is None else femtoseconds(price.latency_s) for price in row], dtype=np.int64),
+        latency_fs=_femtoseconds(0.0 if price is None else price.latency_s for price in row),
+        low_fs=_femtoseconds(0.0 if price is None else _or(price.low_s, price.latency_s) for price in row),
+        high_fs=_femtoseconds(0.0 if price is None else _or(price.high_s, price.latency_s) for price in row),
         priced=np.array([price is not None for price in row]),
         assumed=np.array([price is not None and price.kind == "assumed" for price in row]),
         kind=tuple(None if price is None else price.kind for price in row),
@@ -161,7 +193,7 @@ def _zero_problem(name: str, price: Price, prices: dict[str, Price], static: Sta
         return [f"{where}: an assumed zero hides a cost; give a number, or say in its source 'included in COUNTABLE'"]
     target = included.group(1)
     if target == "static":
-        paid = static.power_W > 0.0
+        paid = static.power_W > 0.0 or static.core_power_W > 0.0
     elif target in COUNTABLES:
         paid = target in prices and prices[target].energy_J > 0.0
     else:
@@ -175,3 +207,7 @@ def _or(value: float | None, default: float) -> float:
 
 def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _femtoseconds(values: Iterable[float]) -> NDArray[np.int64]:
+    return np.array([femtoseconds(value) for value in values], dtype=np.int64)

@@ -29,12 +29,20 @@ def totals_J(
 
 
 def intervals_J(
-    counts: Counts, time_fs: Sequence[int] | Counts, table: PriceTable, names: Sequence[str] = ACTIONS
+    counts: Counts,
+    time_fs: Sequence[int] | Counts,
+    table: PriceTable,
+    names: Sequence[str] = ACTIONS,
+    *,
+    low_fs: Sequence[int] | Counts | None = None,
+    high_fs: Sequence[int] | Counts | None = None,
 ) -> tuple[Floats, Floats]:
-    """Lowest and highest joules of each row, static energy included."""
-    static = [static_interval(int(time), table.static) for time in time_fs]
-    low = _sums([lowest for lowest, _ in static], _priced(counts, table, table.low_J, names))
-    high = _sums([highest for _, highest in static], _priced(counts, table, table.high_J, names))
+    """Lowest and highest joules of each row, static energy included; ``low_fs``, ``high_fs``: the times' intervals."""
+    shortest, longest = time_fs if low_fs is None else low_fs, time_fs if high_fs is None else high_fs
+    lowest = [static_interval(int(time), table.static)[0] for time in shortest]
+    highest = [static_interval(int(time), table.static)[1] for time in longest]
+    low = _sums(lowest, _priced(counts, table, table.low_J, names))
+    high = _sums(highest, _priced(counts, table, table.high_J, names))
     return low, high
 
 

@@ -8,7 +8,7 @@ and femtoseconds are linear in the tally: they add up over any partition of a ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -47,6 +47,8 @@ class Workload:
     """Astrocytes that measure the cost at the same time."""
     delta_words: int = 0
     """Words of a delta-vector that a step broadcasts."""
+    probes_per_broadcast: int = 1
+    """Perturbed inferences that make one C~."""
     backward: bool = False
     """The chip itself propagates errors back, one transposed pass for each clean inference."""
     outer_products: int = 0
@@ -74,8 +76,16 @@ class Meter:
         return int((1.0 + synapse.g_min_S / synapse.g_max_S) * CONDUCTANCE_UNIT + 0.5)
 
     def ledger(self, tally: Tally) -> Ledger:
-        """Counts and time of everything tallied."""
-        return Ledger(self.counts(tally), self.phases(tally))
+        """Counts and time of everything tallied, with the time at low and at high latencies."""
+        phases = self.phases(tally)
+        total = sum(phases.values())
+        low, high = (sum(meter.phases(tally).values()) for meter in self._bands)
+        return Ledger(self.counts(tally), phases, min(low, total), max(high, total))
+
+    @cached_property
+    def _bands(self) -> tuple[Meter, Meter]:
+        """The same machine at the low and at the high ends of its latencies."""
+        return replace(self, prices=self.prices.at("low")), replace(self, prices=self.prices.at("high"))
 
     def counts(self, tally: Tally) -> dict[str, int]:
         """How often each countable happened."""
@@ -271,9 +281,10 @@ class Meter:
                 return {"tau_p": period, "write": out["write"]}
             return out
         one = self.path()
-        path = sum(one.values()) + femtoseconds(self.chip.perturbation.settling_s) + self._broadcast_fs
-        idle = femtoseconds(self.chip.timing.perturbation_period_s) - path
-        return {**out, "tau_p": perturbed * max(0, idle)}
+        probes = self.workload.probes_per_broadcast
+        path = probes * (sum(one.values()) + femtoseconds(self.chip.perturbation.settling_s)) + self._broadcast_fs
+        idle = probes * femtoseconds(self.chip.timing.perturbation_period_s) - path
+        return {**out, "tau_p": perturbed // probes * max(0, idle)}
 
     def path(self) -> dict[str, int]:
         """Femtoseconds of one inference along its path: converters and ticks, settling, cost read-out."""
@@ -371,7 +382,8 @@ class Meter:
         tally["CLEAN"] = sum(1 for sign in slots if sign == 0)
         tally["PERTURBED"] = len(slots) - tally["CLEAN"]
         tally["COSTS"] = len(slots) * self.workload.domains
-        tally["BROADCASTS"] = max(1, tally["PERTURBED"]) if self.workload.space != "none" else 0
+        probes = -(-tally["PERTURBED"] // self.workload.probes_per_broadcast)
+        tally["BROADCASTS"] = max(1, probes) if self.workload.space != "none" else 0
         tally["SAMPLES"] = int(loads)
         tally["DELTA_WORDS"] = self.workload.delta_words
         tally["WRITE_SLOTS"] = int(tau_theta == 1)
@@ -399,6 +411,8 @@ class Meter:
     def _write(self, tally: Tally) -> int:
         if self.workload.host_writes:
             return tally["WRITTEN"] * self._latency("host_weight_written")
+        if self.digital:  # every core's engine works through its own weights
+            return tally["WRITTEN"] * self._latency("synapse_updated") // self._cores.size
         return tally["WRITE_SLOTS"] * self._pulse_fs()
 
     def _pulse_fs(self) -> int:

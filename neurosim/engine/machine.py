@@ -124,6 +124,7 @@ class Machine:
             mechanism=self.mechanism or "none",
             per_number=1 if one else self.plan.parameters,
             window=self.composition.window,
+            probes_per_broadcast=2 if step.difference in ("two-sided", "two-noisy") else 1,
             backward=isinstance(trainer, Backprop) and trainer.on_chip,
             outer_products=self._outer_products(),
             host_writes=trainer.host_loop or self.mechanism == "host",
@@ -133,7 +134,8 @@ class Machine:
             write_scheme=trainer.write_scheme or self.scenario.chip.synapse.write_scheme,
             activity_writes=self._activity_writes(),
         )
-        return Meter(self.scenario.chip, self.plan, self.placement, price_table(self.scenario.chip), workload)
+        prices = price_table(self.scenario.chip, self.placement.cores_used)
+        return Meter(self.scenario.chip, self.plan, self.placement, prices, workload)
 
     def _outer_products(self) -> int:
         """Weights whose gradient is kept from one sample to the next, where the chip propagates errors back."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from neurosim import accounting
-from neurosim.accounting import ACTIONS, PHASES, Bill, Ledger
+from neurosim.accounting import ACTIONS, PHASES, Bill, Ledger, PriceTable, Swing
 from neurosim.engine.machine import Machine
 from neurosim.engine.sink import Column, Sink, Table
 from neurosim.training.delta import DeltaMGD
@@ -21,6 +23,7 @@ TICK = _column("tick", "tick", "ticks of the chip's algorithmic clock", "i8")
 STEP = _column("step", "step", "training steps", "i8")
 INFERENCES = _column("inferences", "1", "inferences, baselines and probes included", "i8")
 TIME = _column("time_s", "s", "time on the chip's clock")
+FAST, SLOW = _column("time_low_s", "s", "time at low latencies"), _column("time_high_s", "s", "time at high latencies")
 ENERGY = _column("energy_J", "J", "energy, static included")
 LOW, HIGH = _column("energy_low_J", "J", "energy, low end"), _column("energy_high_J", "J", "energy, high end")
 
@@ -35,7 +38,7 @@ TRAINING = Table(
 )  # fmt: skip
 EVAL = Table(
     "/eval",
-    (STEP, TICK, INFERENCES, TIME, ENERGY, LOW, HIGH,
+    (STEP, TICK, INFERENCES, TIME, FAST, SLOW, ENERGY, LOW, HIGH,
      _column("weight_pulses", "1", "programming pulses", "i8"),
      _column("accuracy", "1", "test accuracy"), _column("cost", "1", "mean test cost")),
     {"long_name": "evaluations on test samples (not charged to the chip)"},
@@ -52,15 +55,30 @@ LEDGER = Table(
 )  # fmt: skip
 
 
+LARGEST = 2**63 - 1
+"""Integers of a column end here; what is larger is recorded as this."""
+
+
+def timing_table(names: tuple[str, ...]) -> Table:
+    """The tallies of the kernels at every row of the ledger: what is needed to time the run on another chip."""
+    tally = _column("tally", "1", "tallies, cumulative; columns named by /timing/name", "i8", (len(names),))
+    return Table("/timing", (TICK, tally), {"long_name": "cumulative tallies of the kernels"})
+
+
 def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
     """Declare every table of a run, and write the names and prices of the ledger's columns."""
-    for table in (TRAINING, EVAL, LEDGER):
-        sink.declare(table)
     prices = machine.meter.prices
+    for table in (TRAINING, EVAL, replace(LEDGER, attributes={**LEDGER.attributes, **_built(machine)})):
+        sink.declare(table)
+    if machine.scenario.probes.timing:
+        sink.declare(timing_table(machine.names))
+        sink.write("/timing/name", list(machine.names), "1", "names of the tallies")
     sink.write("/ledger/action", list(ACTIONS), "1", "names of the ledger's columns")
     sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")
     for name, value in (("energy_J", prices.energy_J), ("low_J", prices.low_J), ("high_J", prices.high_J)):
         sink.write(f"/ledger/price/{name}", value, "J", f"price of one count, {name}")
+    for name, value in (("latency_fs", prices.latency_fs), ("low_fs", prices.low_fs), ("high_fs", prices.high_fs)):
+        sink.write(f"/ledger/price/{name}", value, "fs", f"latency of one count, {name}")
     for name, texts in (("kind", [kind or "none" for kind in prices.kind]), ("source", list(prices.source))):
         sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")
     dtype = machine.arrays["theta"].dtype.str[1:]
@@ -85,6 +103,53 @@ def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
         sink.declare(Table("/agreement", (STEP, *columns), {"long_name": "signs of delta against the true gradient"}))
 
 
+def _built(machine: Machine) -> dict[str, Any]:
+    """Of the built machine, what its scenario's text does not say and a recost needs."""
+    static, data = machine.meter.prices.static, machine.data
+    return {
+        "cores_used": machine.placement.cores_used,
+        "input_shape": [int(length) for length in data.shape],
+        "outputs": data.n_out,
+        "classes": data.classes,
+        "samples": data.n_train,
+        "static_power_W": static.power_W,
+        "static_low_W": static.power_W if static.low_W is None else static.low_W,
+        "static_high_W": static.power_W if static.high_W is None else static.high_W,
+        "static_kind": static.kind,
+        "static_source": static.source,
+    }
+
+
+def timed(machine: Machine, bill: Bill) -> Bill:
+    """The bill with the interval of the time, and what follows from it for the energy."""
+    ledger = with_interval(machine, machine.ledger())
+    low, high = accounting.energy_interval(ledger, machine.meter.prices)
+    shortest, longest = accounting.time_interval(ledger)
+    return replace(bill, chip_time_low_s=shortest, chip_time_high_s=longest, energy_low_J=low, energy_high_J=high)
+
+
+def with_interval(machine: Machine, ledger: Ledger) -> Ledger:
+    """The ledger with the machine's time so far at low and at high latencies."""
+    time_fs = _time_at(machine)
+    low, high = (time_fs(machine.meter.prices.at(band)) for band in ("low", "high"))
+    # a latency that hides behind another may make a run no longer, never shorter
+    return replace(ledger, time_low_fs=min(low, ledger.time_fs), time_high_fs=max(high, ledger.time_fs))
+
+
+def _time_at(machine: Machine) -> Callable[[PriceTable], int]:
+    """How long the run so far takes at the latencies of a table."""
+
+    def time_fs(table: PriceTable) -> int:
+        return sum(replace(machine.meter, prices=table).phases(machine.totals).values())
+
+    return time_fs
+
+
+def time_swings(machine: Machine) -> list[Swing]:
+    """How far the time so far moves with each latency alone."""
+    return accounting.time_tornado(_time_at(machine), machine.meter.prices)
+
+
 def ticks(machine: Machine) -> int:
     """Ticks of the chip so far."""
     return machine.inferences * machine.composition.window
@@ -106,20 +171,22 @@ def record_training(machine: Machine, sink: Sink, bill: Bill, before: dict[str, 
 
 def record_eval(machine: Machine, sink: Sink, bill: Bill, accuracy: float, cost: float) -> None:
     """One row of evaluation."""
+    bill = timed(machine, bill)
     sink.append("/eval", {
         "step": [machine.step], "tick": [ticks(machine)], "inferences": [machine.inferences],
-        "time_s": [bill.chip_time_s], "energy_J": [bill.energy_J], "energy_low_J": [bill.energy_low_J],
+        "time_s": [bill.chip_time_s], "time_low_s": [bill.chip_time_low_s], "time_high_s": [bill.chip_time_high_s],
+        "energy_J": [bill.energy_J], "energy_low_J": [bill.energy_low_J],
         "energy_high_J": [bill.energy_high_J], "weight_pulses": [pulses(machine)],
         "accuracy": [accuracy], "cost": [cost],
     })  # fmt: skip
 
 
 def record_ledger(machine: Machine, sink: Sink, ledger: Ledger) -> None:
-    """One row of cumulative counts, priced."""
+    """One row of cumulative counts, priced; and of the tallies behind them, where they are asked for."""
     table = machine.meter.prices
     # prices are applied to the exact integers; the column of counts saturates at the largest 64-bit integer
     exact = [ledger.counts[name] for name in ACTIONS]
-    counts = np.array([[min(count, 2**63 - 1) for count in exact]], np.int64)
+    counts = np.array([[min(count, LARGEST) for count in exact]], np.int64)
 
     def priced(price: np.ndarray) -> np.ndarray:
         each = zip(exact, price.tolist(), strict=True)
@@ -131,6 +198,9 @@ def record_ledger(machine: Machine, sink: Sink, ledger: Ledger) -> None:
         "static_energy_J": [accounting.static_energy_J(ledger.time_fs, table.static)],
         "phase_time_s": [[ledger.phase_time_fs[phase] * 1e-15 for phase in PHASES]],
     })  # fmt: skip
+    if machine.scenario.probes.timing:
+        tally = [min(machine.totals[name], LARGEST) for name in machine.names]
+        sink.append("/timing", {"tick": [ticks(machine)], "tally": np.array([tally], np.int64)})
 
 
 def record_weights(machine: Machine, sink: Sink) -> None:
@@ -153,7 +223,8 @@ def pulses(machine: Machine) -> int:
 
 def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | None, to_target: Any) -> dict[str, Any]:
     """The result of a run, with the names of ``--json`` (all but ``host``)."""
-    scenario, totals = machine.scenario, machine.totals
+    scenario, totals, ledger = machine.scenario, machine.totals, machine.ledger()
+    bill = timed(machine, bill)
     probes = totals["PROBES"]
     period = scenario.chip.timing.perturbation_period_s
     return {
@@ -170,6 +241,8 @@ def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | 
         "devices_written": totals["WRITTEN"],
         "weight_pulses": pulses(machine),
         "chip_time_s": bill.chip_time_s,
+        "chip_time_low_s": bill.chip_time_low_s,
+        "chip_time_high_s": bill.chip_time_high_s,
         "bare_chip_time_s": totals["STEPS"] * period,
         "energy_J": bill.energy_J,
         "energy_low_J": bill.energy_low_J,
@@ -179,6 +252,11 @@ def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | 
         "power_W": bill.power_W,
         "assumed_share": bill.assumed_share,
         "bound_by": bill.bound_by,
+        "trainer": scenario.training.model,
+        "cores_used": machine.placement.cores_used,
+        "counts": {name: count for name, count in ledger.counts.items() if count},
+        "time_by_phase_fs": {phase: time for phase, time in ledger.phase_time_fs.items() if time},
+        "time_swing_s": {swing.name: [swing.low, swing.high] for swing in time_swings(machine)},
         "time_by_phase_s": {phase: share * bill.chip_time_s for phase, share in bill.time_share.items()},
         "to_target": to_target,
         "zero_c_tilde_share": totals["ZERO_C_TILDE"] / probes if probes else None,

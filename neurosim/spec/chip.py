@@ -31,22 +31,19 @@ CostUnit = Literal["analog-mse", "digital", "host"]
 Difference = Literal["baseline", "two-sided", "two-noisy", "high-pass"]
 Kind = Literal["measured", "published", "simulated", "derived", "assumed"]
 
-NonNegative = Field(default=0.0, ge=0.0)
-Fraction = Field(default=0.0, ge=0.0, le=1.0)
-
 
 class Price(Parameters):
     """What one countable costs: energy in J, latency in s, with source, kind and, where assumed, low and high."""
 
-    energy_J: Joules = Field(ge=0.0)
-    latency_s: Seconds = NonNegative
-    source: str = Field(min_length=1)
-    kind: Kind
-    low_J: Joules | None = Field(default=None, ge=0.0)
-    high_J: Joules | None = Field(default=None, ge=0.0)
+    energy_J: Joules = Field(ge=0.0, description="energy of one")
+    latency_s: Seconds = Field(default=0.0, ge=0.0, description="time that one keeps its unit busy")
+    source: str = Field(min_length=1, description="where the number comes from")
+    kind: Kind = Field(description="what the number is; assumed ones need an interval")
+    low_J: Joules | None = Field(default=None, ge=0.0, description="lowest plausible energy")
+    high_J: Joules | None = Field(default=None, ge=0.0, description="highest plausible energy")
     latency_kind: Kind | None = Field(default=None, description="kind of latency_s where it is not that of energy_J")
-    low_s: Seconds | None = Field(default=None, ge=0.0)
-    high_s: Seconds | None = Field(default=None, ge=0.0)
+    low_s: Seconds | None = Field(default=None, ge=0.0, description="lowest plausible latency")
+    high_s: Seconds | None = Field(default=None, ge=0.0, description="highest plausible latency")
 
     @model_validator(mode="after")
     def _intervals(self) -> Price:
@@ -79,15 +76,15 @@ class StaticPower(Parameters):
     A chip draws ``power_W`` + ``core_power_W`` x cores; with ``power_gating`` only the cores in use draw theirs.
     """
 
-    power_W: Watts = Field(ge=0.0)
+    power_W: Watts = Field(ge=0.0, description="of each chip, whatever its cores do")
     core_power_W: Watts = Field(default=0.0, ge=0.0, description="of each core that is powered, on top of power_W")
     power_gating: bool = Field(default=False, description="cores that hold nothing are switched off")
-    source: str = Field(min_length=1)
-    kind: Kind
-    low_W: Watts | None = Field(default=None, ge=0.0)
-    high_W: Watts | None = Field(default=None, ge=0.0)
-    core_low_W: Watts | None = Field(default=None, ge=0.0)
-    core_high_W: Watts | None = Field(default=None, ge=0.0)
+    source: str = Field(min_length=1, description="where the numbers come from")
+    kind: Kind = Field(description="what the numbers are; assumed ones need intervals")
+    low_W: Watts | None = Field(default=None, ge=0.0, description="lowest plausible power_W")
+    high_W: Watts | None = Field(default=None, ge=0.0, description="highest plausible power_W")
+    core_low_W: Watts | None = Field(default=None, ge=0.0, description="lowest plausible core_power_W")
+    core_high_W: Watts | None = Field(default=None, ge=0.0, description="highest plausible core_power_W")
 
     @model_validator(mode="after")
     def _intervals(self) -> StaticPower:
@@ -106,9 +103,9 @@ class CoreRange(Parameters):
     """Cores that differ from the rest: ``cores = "0..15"`` with capacities of their own."""
 
     cores: str = Field(description="a core or a range of cores of one chip, both ends included: 7, or 0..15")
-    neurons: int | None = Field(default=None, ge=0)
-    inputs: int | None = Field(default=None, ge=0)
-    synapses: int | None = Field(default=None, ge=0)
+    neurons: int | None = Field(default=None, ge=0, description="in place of neurons_per_core")
+    inputs: int | None = Field(default=None, ge=0, description="in place of inputs_per_core")
+    synapses: int | None = Field(default=None, ge=0, description="in place of synapses_per_core")
 
     @field_validator("cores", mode="before")
     @classmethod
@@ -151,7 +148,7 @@ class Geometry(Parameters):
     """
 
     cores: int = Field(ge=1, description="cores of one chip")
-    neurons_per_core: int = Field(ge=1)
+    neurons_per_core: int = Field(ge=1, description="neurons that one core holds")
     inputs_per_core: int = Field(ge=1, description="rows of the synapse array, the bias row included (axons in)")
     synapses_per_core: int | None = Field(default=None, ge=1, description="default: inputs x neurons (a crossbar)")
     axons_out_per_core: int | None = Field(
@@ -160,7 +157,7 @@ class Geometry(Parameters):
     memory_B_per_core: int | None = Field(default=None, ge=1, description="memory that weights and states share")
     synapse_B: float = Field(default=0.0, ge=0.0, description="bytes of memory that one synapse takes")
     neuron_B: float = Field(default=0.0, ge=0.0, description="bytes of memory that one neuron takes")
-    cores_per_tile: int = Field(default=1, ge=1)
+    cores_per_tile: int = Field(default=1, ge=1, description="cores behind one router of the mesh")
     mesh_width: int = Field(default=1, ge=1, description="tiles of one chip from west to east")
     mesh_height: int | None = Field(default=None, ge=1, description="tiles from north to south; default: as needed")
     tile_order: Literal["rows", "columns"] = Field(
@@ -252,22 +249,28 @@ class Faults(Parameters):
 class OperatingPoint(Parameters):
     """At which voltage, clock and process the numbers of the file were taken."""
 
-    voltage_V: Volts | None = Field(default=None, ge=0.0)
-    clock_Hz: Hertz | None = Field(default=None, ge=0.0)
-    process_nm: float | None = Field(default=None, gt=0.0)
-    note: str = ""
+    voltage_V: Volts | None = Field(default=None, ge=0.0, description="supply voltage")
+    clock_Hz: Hertz | None = Field(default=None, ge=0.0, description="clock of the cores")
+    process_nm: float | None = Field(default=None, gt=0.0, description="technology node, in nm")
+    note: str = Field(default="", description="temperature, mode, board, whatever else matters")
 
 
 class Capabilities(Parameters):
     """What the hardware can do; a training that needs an absent one is an error with two ways out."""
 
     neurons: tuple[str, ...] = Field(description="models of the neurons that a core can hold")
-    perturbation_mechanisms: tuple[Mechanism, ...] = ()
+    perturbation_mechanisms: tuple[Mechanism, ...] = Field(
+        default=(), description="how its weights or nodes can be perturbed"
+    )
     codes: tuple[str, ...] = Field(default=(), description="perturbation codes its generators can draw")
-    write_schemes: tuple[WriteScheme, ...] = ()
-    update_rounding: tuple[Rounding, ...] = ("stochastic", "nearest", "threshold", "carry")
-    cost_units: tuple[CostUnit, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    write_schemes: tuple[WriteScheme, ...] = Field(
+        default=(), description="how many weights one programming pulse reaches"
+    )
+    update_rounding: tuple[Rounding, ...] = Field(
+        default=("stochastic", "nearest", "threshold", "carry"), description="how a change becomes whole pulses"
+    )
+    cost_units: tuple[CostUnit, ...] = Field(default=(), description="who can compute the cost")
+    differences: tuple[Difference, ...] = Field(default=(), description="which differences of costs it can form")
     gradient_integrators: bool = Field(default=False, description="tau_theta above tau_p, momentum, Adam")
     delta_memory: bool = Field(default=False, description="the astrocyte keeps a delta-vector per class")
     delay_matching: bool = Field(default=False, description="a late C~ multiplies the perturbation of its own time")
@@ -292,62 +295,64 @@ class Synapse(Parameters):
         default="analog",
         description="cells that conduct and are pulsed, or words of a memory (no converters or pulses)",
     )
-    device: Annotated[SerializeAsAny[ModelParameters], BeforeValidator(_device)]
+    device: Annotated[SerializeAsAny[ModelParameters], BeforeValidator(_device)] = Field(
+        description="what one weight is stored in: the name of a model, or a table with the key model"
+    )
     read_noise_std: float = Field(default=0.0, ge=0.0, description="per weight and inference, in weight units")
     stuck_fraction: float = Field(default=0.0, ge=0.0, le=1.0, description="devices frozen at their first value")
-    g_max_S: Siemens = Field(default=0.0, ge=0.0)
-    g_min_S: Siemens = NonNegative
-    read_voltage_V: Volts = NonNegative
-    read_time_s: Seconds = NonNegative
-    pulse_voltage_V: Volts = NonNegative
-    pulse_time_s: Seconds = NonNegative
-    source: str = "none"
-    kind: Kind = "assumed"
+    g_max_S: Siemens = Field(default=0.0, ge=0.0, description="largest conductance; 0: no cells that conduct")
+    g_min_S: Siemens = Field(default=0.0, ge=0.0, description="smallest conductance")
+    read_voltage_V: Volts = Field(default=0.0, ge=0.0, description="across a cell that is read")
+    read_time_s: Seconds = Field(default=0.0, ge=0.0, description="that a cell conducts when it is read")
+    pulse_voltage_V: Volts = Field(default=0.0, ge=0.0, description="across a cell that is programmed")
+    pulse_time_s: Seconds = Field(default=0.0, ge=0.0, description="length of a programming pulse")
+    source: str = Field(default="none", description="where the cell's numbers come from")
+    kind: Kind = Field(default="assumed", description="what the cell's numbers are")
     energy_low_factor: float | None = Field(
         default=None, gt=0.0, le=1.0, description="low energy of reads and pulses; default 0.1 if assumed, else 1"
     )
     energy_high_factor: float | None = Field(
         default=None, ge=1.0, description="high energy of reads and pulses; default 10 if assumed, else 1"
     )
-    write_scheme: WriteScheme = "element"
-    update_rounding: Rounding = "stochastic"
+    write_scheme: WriteScheme = Field(default="element", description="the scheme in use")
+    update_rounding: Rounding = Field(default="stochastic", description="the rounding in use")
 
 
 class NeuronHardware(Parameters):
     """Mismatch (frozen, ``_dtod``) and noise (``_std``) of the neurons, relative unless said otherwise."""
 
-    scale_dtod: float = NonNegative
-    slope_dtod: float = NonNegative
+    scale_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of the activation's height, relative")
+    slope_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of the activation's slope, relative")
     x_offset_dtod: float = Field(default=0.0, ge=0.0, description="in units of the pre-activation")
     y_offset_dtod: float = Field(default=0.0, ge=0.0, description="in units of the activation")
-    threshold_dtod: float = NonNegative
-    leak_dtod: float = NonNegative
-    gain_dtod: float = NonNegative
+    threshold_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of thresholds, relative")
+    leak_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of leak rates, relative")
+    gain_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of input gains, relative")
     membrane_noise_std: float = Field(default=0.0, ge=0.0, description="per tick, in units of the threshold")
 
 
 class Periphery(Parameters):
     """Converters at the edges of a core: bits 0 means not quantised."""
 
-    dac_bits: int = Field(default=0, ge=0, le=24)
-    adc_bits: int = Field(default=0, ge=0, le=24)
+    dac_bits: int = Field(default=0, ge=0, le=24, description="of the input converters")
+    adc_bits: int = Field(default=0, ge=0, le=24, description="of the output converters")
     adc_range: float = Field(default=1.0, gt=0.0, description="outputs are clipped to +- this value")
     adc_at: Literal["outputs", "columns"] = Field(default="outputs", description="digitise cost inputs, or each column")
-    adcs_per_core: int = Field(default=1, ge=1)
+    adcs_per_core: int = Field(default=1, ge=1, description="converters that share a core's columns")
 
 
 class PerturbationHardware(Parameters):
     """The generators: frozen amplitude mismatch (applied against assumed), settling, and the digital step."""
 
-    amplitude_dtod: float = NonNegative
-    settling_s: Seconds = NonNegative
+    amplitude_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of the amplitude, relative")
+    settling_s: Seconds = Field(default=0.0, ge=0.0, description="until a new perturbation stands")
     lsb: float = Field(default=0.0, ge=0.0, description="read-adder: smallest perturbation, in weight units")
 
 
 class AstrocyteHardware(Parameters):
     """The cost unit, the broadcast and the delta memory of a domain."""
 
-    cost_unit: CostUnit = "digital"
+    cost_unit: CostUnit = Field(default="digital", description="who computes the cost")
     broadcast: Literal["bus", "mesh"] = Field(
         default="bus", description="a bus that all cores hear, or one message to each core in use over the mesh"
     )
@@ -356,14 +361,14 @@ class AstrocyteHardware(Parameters):
     cost_noise_density: float = Field(
         default=0.0, ge=0.0, description="per sqrt(Hz): sigma = density * sqrt(1/(2 measuring time))"
     )
-    cost_bits: int = Field(default=0, ge=0, le=24)
-    cost_range: float = Field(default=4.0, gt=0.0)
-    c_tilde_bits: int = Field(default=0, ge=0, le=24)
-    c_tilde_range: float = Field(default=1.0, gt=0.0)
+    cost_bits: int = Field(default=0, ge=0, le=24, description="of the measured cost; 0: not quantised")
+    cost_range: float = Field(default=4.0, gt=0.0, description="cost_bits cover +- this value")
+    c_tilde_bits: int = Field(default=0, ge=0, le=24, description="of the difference C~; 0: not quantised")
+    c_tilde_range: float = Field(default=1.0, gt=0.0, description="c_tilde_bits cover +- this value")
     broadcast_noise_std: float = Field(default=0.0, ge=0.0, description="added to C~ at each core, same for a domain")
     latency_steps: int = Field(default=0, ge=0, le=64, description="steps until a measured C~ reaches the cores")
     tau_hp_steps: float = Field(default=1.6, gt=0.0, description="high-pass on the cost, analog mode")
-    delta_bits: int = Field(default=0, ge=0, le=24)
+    delta_bits: int = Field(default=0, ge=0, le=24, description="of the delta memory; 0: not quantised")
     delta_range: float = Field(default=1.0, gt=0.0, description="delta_bits cover +- this value")
     delta_tau_s: Seconds = Field(default=0.0, ge=0.0, description="leak of the slow states; 0: ideal memory")
     delta_noise_std: float = Field(default=0.0, ge=0.0, description="per write, relative to the change written")
@@ -413,22 +418,24 @@ Countable = Annotated[str, AfterValidator(_countable)]
 class Chip(Parameters):
     """A whole chip, as ``chips/NAME.toml`` describes it."""
 
-    name: str
-    summary: str
-    hypothetical: bool = False
-    fabrication_seed: int = Field(default=0, ge=0, lt=2**63)
-    geometry: Geometry
-    capabilities: Capabilities
-    synapse: Synapse
-    neuron: NeuronHardware = NeuronHardware()
-    periphery: Periphery = Periphery()
-    perturbation: PerturbationHardware = PerturbationHardware()
-    astrocyte: AstrocyteHardware = AstrocyteHardware()
-    timing: Timing = Timing()
-    operating_point: OperatingPoint = OperatingPoint()
-    faults: tuple[Faults, ...] = ()
-    static: StaticPower
-    prices: dict[Countable, Price] = {}
+    name: str = Field(description="name of the chip: that of its file")
+    summary: str = Field(description="the chip in one line")
+    hypothetical: bool = Field(default=False, description="nobody has built it; every report says so")
+    fabrication_seed: int = Field(
+        default=0, ge=0, lt=2**63, description="of everything frozen: mismatch, dead synapses"
+    )
+    geometry: Geometry = Field(description="cores, tiles, mesh, what a core holds")
+    capabilities: Capabilities = Field(description="what the hardware can do")
+    synapse: Synapse = Field(description="the weight cell")
+    neuron: NeuronHardware = Field(default=NeuronHardware(), description="mismatch and noise of the neurons")
+    periphery: Periphery = Field(default=Periphery(), description="converters at the edges of a core")
+    perturbation: PerturbationHardware = Field(default=PerturbationHardware(), description="perturbation generators")
+    astrocyte: AstrocyteHardware = Field(default=AstrocyteHardware(), description="cost unit, broadcast, delta memory")
+    timing: Timing = Field(default=Timing(), description="how long things take that are no price")
+    operating_point: OperatingPoint = Field(default=OperatingPoint(), description="voltage, clock and process")
+    faults: tuple[Faults, ...] = Field(default=(), description="what is broken, and from when on")
+    static: StaticPower = Field(description="power that flows whatever happens")
+    prices: dict[Countable, Price] = Field(default={}, description="what one of each countable costs")
 
     # What one table says about another is checked field by field, so that it is said beside all other problems.
 

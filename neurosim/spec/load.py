@@ -64,7 +64,18 @@ def with_perturbation(table: Mapping[str, Any]) -> dict[str, Any]:
         "delta_memory": True,
         "delay_matching": True,
     }
-    return _hypothetical(table, "-with-perturbation", added)
+    derived = _hypothetical(table, "-with-perturbation", added)
+    if table.get("astrocyte", {}).get("cost_unit") == "host":  # its cost is the host's, and priced so
+        derived = merge(derived, {"astrocyte": {"cost_unit": "digital"}, "prices": {"cost_evaluated": None}})
+        derived["prices"]["cost_evaluated"] = dict(_COST_UNIT)
+    return derived
+
+
+_COST_UNIT = {
+    "energy_J": "50 pJ", "low_J": "5 pJ", "high_J": "500 pJ", "latency_s": "50 ns", "low_s": "5 ns", "high_s": "500 ns",
+    "kind": "assumed",
+    "source": "a digital cost unit of ten outputs: table look-ups, multiplications, a logarithm; hypothetical",
+}  # fmt: skip
 
 
 def with_transpose_read(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class Probes(Parameters):
     evaluate_every: int = Field(default=0, ge=0)
     evaluate_samples: int = Field(default=0, ge=0, description="test samples per evaluation; 0: all")
     spikes: tuple[str, ...] = Field(default=(), description="layers whose spikes are recorded at evaluations")
+    timing: bool = Field(default=False, description="record the tallies, so that recost can re-time the run")
     weights_every: int = Field(default=0, ge=0, description="0: first and last only")
     gradient_agreement: bool = Field(default=False, description="compare delta signs with the true gradient")
 

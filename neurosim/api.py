@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,25 +18,36 @@ from typing import Any, Literal
 import numpy as np
 import tomli_w
 
-from neurosim import models, training
+from neurosim import accounting, models, registry, training
 from neurosim._version import __version__
+from neurosim.accounting import Bill
 from neurosim.chip.population import Network
 from neurosim.data import Dataset, silent
 from neurosim.data import load as load_data
+from neurosim.engine import retime
 from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
+from neurosim.engine.schedule import Schedule
 from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import NullSink
-from neurosim.errors import DivergenceError, InputError
+from neurosim.errors import DivergenceError, InputError, TraceError
 from neurosim.kernels.random import RNG_VERSION
 from neurosim.spec import load
+from neurosim.spec.chip import Chip
 from neurosim.spec.scenario import Scenario
-from neurosim.trace import Trace, TraceWriter, open_trace
+from neurosim.trace import Trace, TraceWriter, ledger_of, open_trace, tallies_of
 
-__all__ = ["Network", "Run", "Simulation", "Trace", "open_trace", "resume", "run"]
+__all__ = ["Network", "Recost", "Run", "Simulation", "Trace", "open_trace", "recost", "replay", "resume", "run"]
 
 Mode = Literal["burst", "event"]
 Progress = Callable[[Control], None]
+
+RECORDS = {
+    "timing": "the tallies behind the ledger, so that recost can re-time the run on another chip",
+    "spikes": "the spikes of all spiking layers on a few test samples",
+    "weights": "all weights, as often as the training curve",
+}
+"""What a trace holds on request (``record``, ``--record``)."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +76,12 @@ def load_scenario(
     seed: int | None = None,
     ideal: bool = False,
     host_loop: bool = False,
+    record: Iterable[str] = (),
 ) -> tuple[str, Scenario]:
-    """(name, resolved scenario) of a shipped name, a path, or a table; raises InputError listing every problem."""
+    """(name, resolved scenario) of a shipped name, a path, or a table; raises InputError listing every problem.
+
+    ``record``: names of RECORDS, recorded beside what the scenario's own probes ask for.
+    """
     load_models()
     if isinstance(scenario, Mapping):
         name, table = "scenario", dict(scenario)
@@ -74,9 +90,44 @@ def load_scenario(
     changes = dict(overrides or {})
     if host_loop:
         changes["training.host_loop"] = True
-    return name, load.resolve(
-        table, where=f"scenario {name}", chip=chip, overrides=changes, seed=seed, make_ideal=ideal
-    )
+    where = f"scenario {name}"
+    problems: list[str] = []
+    wanted = _records(record, problems)
+    try:
+        resolved = load.resolve(table, where=where, chip=chip, overrides=changes, seed=seed, make_ideal=ideal)
+    except InputError as error:
+        raise type(error)([*problems, *error.problems], error.where) from None
+    probes = _probes(resolved, wanted, problems)
+    if problems:
+        raise InputError(problems, where)
+    return name, resolved.model_copy(update={"probes": resolved.probes.model_copy(update=probes)})
+
+
+def _records(record: Iterable[str], problems: list[str]) -> list[str]:
+    """Known names; the others become problems."""
+    wanted = [record] if isinstance(record, str) else list(record)
+    problems += [registry.unknown(name, list(RECORDS), "record") for name in wanted if name not in RECORDS]
+    return [name for name in wanted if name in RECORDS]
+
+
+def _probes(scenario: Scenario, wanted: list[str], problems: list[str]) -> dict[str, Any]:
+    """Settings of the probes that record what is wanted."""
+    probes: dict[str, Any] = {}
+    if "timing" in wanted:
+        probes["timing"] = True
+    if "weights" in wanted and scenario.probes.weights_every == 0:
+        probes["weights_every"] = Schedule.of(scenario).record
+    if "spikes" in wanted:
+        known = registry.names("spiking")
+        layers = [layer.name for layer in scenario.network.layers if _neuron_model(layer) in known]
+        if not layers:
+            problems.append("record spikes: no layer of the network has spiking neurons")
+        probes["spikes"] = tuple(dict.fromkeys((*scenario.probes.spikes, *layers)))
+    return probes
+
+
+def _neuron_model(layer: Any) -> str | None:
+    return layer.neuron.model if layer.type in ("dense", "conv2d") else None
 
 
 def load_dataset(scenario: Scenario, quiet: bool = True) -> Dataset:
@@ -120,7 +171,7 @@ def run(
     ideal: bool = False,
     host_loop: bool = False,
     output: str | Path | None = None,
-    record: bool = True,
+    record: bool | str | Iterable[str] = True,
     force: bool = False,
     mode: Mode = "burst",
     progress: Progress | None = None,
@@ -130,12 +181,31 @@ def run(
     """Train the scenario's network on its chip; returns the summary and the trace.
 
     ``output``: where the trace goes (default: the scenario's name with a number that is free, in the working folder);
-    ``record=False`` keeps no trace. Raises InputError (and writes nothing) when anything asked for is wrong,
-    DivergenceError when the cost stops being finite (the trace is kept).
+    ``record=False`` keeps no trace; names of RECORDS keep more than usual in it. Raises InputError (and writes
+    nothing) when anything asked for is wrong, DivergenceError when the cost stops being finite (the trace is kept).
     """
+    more = () if isinstance(record, bool) else record
     name, resolved = load_scenario(
-        scenario, chip=chip, overrides=overrides, seed=seed, ideal=ideal, host_loop=host_loop
+        scenario, chip=chip, overrides=overrides, seed=seed, ideal=ideal, host_loop=host_loop, record=more
     )
+    return _run(name, resolved, _request(scenario, overrides, ideal, host_loop), output=output, record=bool(record),
+                force=force, mode=mode, progress=progress, quiet=quiet, burst_steps=burst_steps)  # fmt: skip
+
+
+def _run(
+    name: str,
+    resolved: Scenario,
+    request: str,
+    *,
+    output: str | Path | None,
+    record: bool,
+    force: bool,
+    mode: Mode,
+    progress: Progress | None,
+    quiet: bool,
+    burst_steps: int | None,
+) -> Run:
+    """Build the machine, open the trace, run."""
     path = _free_name(name) if output is None else Path(output)
     writer = None
     machine = build(resolved, quiet)
@@ -144,8 +214,131 @@ def run(
         writer.write("/config/chip", tomli_w.dumps(_plain(resolved)["chip"]), "1", "the chip, resolved")
         writer.write("/config/scenario", tomli_w.dumps(_plain(resolved)), "1", "the scenario, resolved")
         writer.write("/config/name", name, "1", "name of the scenario")
+        writer.write("/config/request", request, "1", "what was asked for, JSON: the scenario before its chip was read")
     control = Control(machine, writer or NullSink(), mode=mode, progress=progress, burst_steps=burst_steps)
     return _drive(name, control, writer, begin=True)
+
+
+def _request(
+    scenario: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None, ideal: bool, host_loop: bool
+) -> str:
+    """What was asked for, as JSON text, so that it can be asked of another chip."""
+    table = dict(scenario) if isinstance(scenario, Mapping) else load.load_scenario_table(str(scenario))
+    asked = {"scenario": table, "overrides": dict(overrides or {}), "ideal": ideal, "host_loop": host_loop}
+    return json.dumps(asked, default=_as_json)
+
+
+def _as_json(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def scenario_of(trace: Trace, chip: str | None = None) -> tuple[str, Scenario]:
+    """(name, scenario) of a trace, from the text inside it; with ``chip`` on another chip, as ``run --chip`` would.
+
+    What the scenario and ``--set`` changed of their own chip they change of the other one, too. Raises InputError where
+    they do not go together, TraceError where the trace does not say what was run.
+    """
+    load_models()
+    config = trace.config
+    if "scenario" not in config:
+        raise TraceError(f"{trace.path}: holds no scenario")
+    where, table = f"trace {trace.path}", tomllib.loads(config["scenario"])
+    name = config.get("name", "scenario")
+    if chip is None:
+        return name, load.resolve(table, where=where)
+    asked = json.loads(config["request"]) if "request" in config else {"scenario": {**table, "chip": chip}}
+    changes = dict(asked.get("overrides", {}))
+    if asked.get("host_loop"):
+        changes["training.host_loop"] = True
+    theirs = load.resolve(
+        asked["scenario"], where=where, chip=chip, overrides=changes, seed=table.get("seed"),
+        make_ideal=bool(asked.get("ideal")),
+    )  # fmt: skip
+    ours = load.resolve(table, where=where)
+    return name, theirs.model_copy(update={"probes": ours.probes})
+
+
+@dataclass(frozen=True)
+class Recost:
+    """The work of a recorded run at another chip's prices and, where that can be known, in its time."""
+
+    bill: Bill
+    chip: Chip
+    time: Literal["exact", "recorded"]
+    """``exact``: what a run on that chip would take. ``recorded``: what the run took on its own."""
+    why: tuple[str, ...]
+    """Why the time, and with it what depends on the chip's structure, is the recorded one."""
+
+
+def recost(trace: str | Path | Trace, chip: str) -> Recost:
+    """What the work of a finished run costs on another chip, from its trace.
+
+    Energy is the recorded counts at the other prices. With the tallies of ``record="timing"``, and where the other chip
+    would take the same steps, counts and time are those of a run on that chip; `Recost.why` says why not, otherwise.
+    Raises InputError listing what is wrong with trace and chip, also for a countable without a price.
+    """
+    if isinstance(trace, Trace):
+        return _recost(trace, chip)
+    load_models()
+    problems: list[str] = []
+    for check in (lambda: open_trace(trace).close(), lambda: load.load_chip(chip)):
+        try:
+            check()
+        except InputError as error:
+            problems += [f"{error.where}: {problem}" if error.where else problem for problem in error.problems]
+    if problems:
+        raise InputError(problems)
+    with open_trace(trace) as source:
+        return _recost(source, chip)
+
+
+def _recost(trace: Trace, chip: str) -> Recost:
+    """See `recost`."""
+    load_models()
+    plain, recorded, built = load.load_chip(chip), ledger_of(trace), trace.ledger.attributes
+    cores_used = built.get("cores_used")
+    try:
+        ours, theirs = scenario_of(trace)[1], scenario_of(trace, chip)[1]
+    except (InputError, TraceError) as error:
+        why = tuple(error.problems) if isinstance(error, InputError) else (str(error),)
+        return Recost(accounting.recost(recorded, plain, cores_used), plain, "recorded", why)
+    if theirs.chip == ours.chip:
+        return Recost(accounting.recost(recorded, ours.chip, cores_used), ours.chip, "exact", ())
+    tallies = tallies_of(trace)
+    if tallies is None or "input_shape" not in built:
+        reasons = retime.seconds_in_physics(ours) or [
+            "the trace holds no tallies; record them with run --record timing"
+        ]
+        return Recost(accounting.recost(recorded, theirs.chip, cores_used), theirs.chip, "recorded", tuple(reasons))
+    shape = tuple(int(length) for length in built["input_shape"])
+    try:
+        done = retime.retime(ours, theirs, retime.stand_in(shape, built["outputs"], built["classes"]), tallies)
+    except InputError as error:
+        done = retime.Retimed(None, None, tuple(error.problems))
+    if done.ledger is None or done.prices is None:
+        return Recost(accounting.recost(recorded, theirs.chip, cores_used), theirs.chip, "recorded", done.why_not)
+    return Recost(accounting.bill(done.ledger, done.prices), theirs.chip, "exact", ())
+
+
+def replay(
+    trace: str | Path,
+    *,
+    chip: str | None = None,
+    output: str | Path | None = None,
+    force: bool = False,
+    mode: Mode = "burst",
+    progress: Progress | None = None,
+    quiet: bool = True,
+) -> Run:
+    """Run what a trace holds once more, from its own text, on its own or on another chip.
+
+    ``output``: where the new trace goes; None keeps none. Data are read where the scenario says, not from the trace.
+    """
+    with open_trace(trace) as source:
+        name, resolved = scenario_of(source, chip)
+        request = source.config.get("request", "{}")
+    return _run(name, resolved, request, output=output, record=output is not None, force=force, mode=mode,
+                progress=progress, quiet=quiet, burst_steps=None)  # fmt: skip
 
 
 def resume(

@@ -170,3 +170,64 @@ def test_backpropagation_learns_the_same_whoever_pays() -> None:
     assert np.array_equal(on_chip.arrays["theta"], software.arrays["theta"])
     mine, theirs = (accounting.energy_J(machine.ledger(), machine.meter.prices) for machine in (on_chip, software))
     assert mine > theirs
+
+
+def paced(*costs: str, **timing: object) -> Machine:
+    """A spiking 4-6-2 network on one core, in whose ticks only ``costs`` take time: 1 ns each."""
+    names = ("neuron_visited", "neuron_updated", "neuron_fired", "synaptic_event", "message", "message_received")
+    price = {"energy_J": "1 pJ", "low_J": "1 pJ", "high_J": "1 pJ", "kind": "assumed", "source": "made up for this test"}
+    slow = {**price, "latency_s": "1 ns", "low_s": "0.5 ns", "high_s": "3 ns"}
+    fast = {**price, "latency_s": 0.0, "low_s": 0.0, "high_s": 0.0}
+    chip = {
+        "name": "analog-if",
+        "timing": {"model": "simple", "settling_s": 0.0, **timing},
+        "prices": {name: slow if name in costs else fast for name in names},
+    }
+    table: Table = {
+        "chip": chip,
+        "network": {"spiking": {"readout_ticks": 20}, "layers": [dense("hidden", 6, "if"), dense("out", 4, "if")]},
+        "task": {"data": "nist7x7", "cost": "cross-entropy"},
+        "training": {"model": "node", "learning_rate": 0.01, "norm_mag": 0.1},
+        "stop": {"steps": 100},
+        "seed": 3,
+    }
+    machine = api.build(api.load_scenario(table)[1])
+    machine.burst(20)
+    return machine
+
+
+def test_a_paced_tick_takes_the_visits_of_the_neurons_that_stand_on_the_core() -> None:
+    machine = paced("neuron_visited")
+    ticks = 20 * machine.inferences
+    assert machine.totals["BUSY"] == ticks * 10 * 10**6
+    assert (machine.totals["BUSY_LOW"], machine.totals["BUSY_HIGH"]) == (ticks * 5 * 10**6, ticks * 30 * 10**6)
+
+
+def test_a_paced_tick_takes_its_spikes() -> None:
+    machine = paced("neuron_fired")
+    spikes = machine.totals["FIRED_0"] + machine.totals["FIRED_1"]
+    assert spikes > 100
+    assert machine.totals["BUSY"] == spikes * 10**6
+
+
+def test_a_paced_tick_takes_the_synapses_that_its_spikes_reach() -> None:
+    machine = paced("synaptic_event")
+    inputs, spikes = machine.totals["ACTIVE_0"] * 6, machine.totals["FIRED_0"] * 4
+    assert machine.totals["BUSY"] == pytest.approx((inputs + spikes) * 10**6, rel=1e-6)  # rounded to 1 fs a spike
+
+
+def test_sending_and_receiving_overlap_in_a_paced_tick() -> None:
+    both = paced("neuron_visited", "synaptic_event").totals["BUSY"]
+    one, other = paced("neuron_visited").totals["BUSY"], paced("synaptic_event").totals["BUSY"]
+    assert max(one, other) <= both < one + other
+
+
+def test_a_paced_run_lasts_its_ticks_and_the_barriers() -> None:
+    machine = paced("neuron_visited", barrier_tiles=(1, 2), barrier_s=("7 ns", "9 ns"))
+    phases = machine.ledger().phase_time_fs
+    ticks = 20 * machine.inferences
+    assert phases["barrier"] == ticks * 7 * 10**6  # one tile is in use
+    clocked = paced("neuron_visited", model="clocked", barrier_tiles=(1, 2), barrier_s=("7 ns", "9 ns"))
+    tick_fs = round(clocked.scenario.chip.timing.tick_s * 1e15)
+    assert phases["compute"] - machine.totals["BUSY"] == clocked.ledger().phase_time_fs["compute"] - ticks * tick_fs
+    assert clocked.totals["BUSY"] == 0

@@ -168,6 +168,14 @@ class Mesh:
             return np.ones(source.size, np.bool_)
         return self._lengths(source, destination)[1:] >= 0
 
+    def distances(self, tiles: Integers) -> npt.NDArray[np.int32]:
+        """Links between each two of ``tiles``; where no way leads, more than any way is long."""
+        if not self.broken:
+            x, y = (tiles % self.width).astype(np.int32), (tiles // self.width).astype(np.int32)
+            return np.abs(x[:, None] - x) + np.abs(y[:, None] - y)
+        lengths = self._lengths(np.repeat(tiles, tiles.size), np.tile(tiles, tiles.size))[1:]
+        return np.where(lengths < 0, self.tiles, lengths).reshape(tiles.size, tiles.size).astype(np.int32)
+
     def _straight(self, source: Integers, destination: Integers) -> tuple[Integers, Integers]:
         x0, y0 = source % self.width, source // self.width
         right, down = destination % self.width - x0, destination // self.width - y0

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.accounting import ACTIONS, Ledger, PriceTable, require_prices
+from neurosim.chip.barrier import barrier_fs
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.chip.mapper import Placement
 from neurosim.chip.mesh import HOPS, Mesh
@@ -79,7 +80,10 @@ class Meter:
         """Counts and time of everything tallied, with the time at low and at high latencies."""
         phases = self.phases(tally)
         total = sum(phases.values())
-        low, high = (sum(meter.phases(tally).values()) for meter in self._bands)
+        low, high = (
+            sum(meter.phases({**tally, "BUSY": tally.get(f"BUSY_{band}", 0)}).values())
+            for band, meter in zip(("LOW", "HIGH"), self._bands, strict=True)
+        )
         return Ledger(self.counts(tally), phases, min(low, total), max(high, total))
 
     @cached_property
@@ -145,6 +149,46 @@ class Meter:
     def digital(self) -> bool:
         """Whether weights are words of a memory."""
         return self.chip.synapse.technology == "digital"
+
+    @property
+    def paced(self) -> bool:
+        """Whether a tick lasts as long as its slowest core is busy, rather than ``timing.tick_s``."""
+        return self.plan.spiking and self.chip.timing.model == "simple"
+
+    def pace(self) -> NDArray[np.int64]:
+        """Femtoseconds that the kernel adds up: rows band by band and core by core, three columns for each layer.
+
+        Bands are nominal, low and high latencies. Columns: ``idle``, a tick of the layer's neurons there, all of them
+        updated; ``fired``, a spike of the layer, its neurons taken as equally active; ``received``, a spike that
+        reaches the layer, its rows taken as equally active. Zeros where ticks are clocked.
+        """
+        if not self.paced:
+            return np.zeros((1, 1), np.int64)
+        rows = 3 * self._cores.size
+        return np.stack([meter._pace() for meter in (self, *self._bands)]).reshape(rows, -1)
+
+    def _pace(self) -> NDArray[np.int64]:
+        out = np.zeros((self._cores.size, len(self.plan.layers), 3), np.int64)
+        for layer in self.plan.trainable:
+            tiles = [tile for tile in self.placement.tiles if tile.layer == layer.index and tile.rows > 0]
+            after, cuts = self._after(layer), self.placement.row_cuts[layer.index]
+            sent = 0 if after is None else self.placement.destinations(after.index) * self._latency("message")
+            events = layer.positions * layer.rows / layer.n_in  # synapses of one input in each column
+            for tile in tiles:
+                at = int(np.searchsorted(self._cores, tile.core))
+                share = tile.columns / (cuts * layer.columns * layer.copies)
+                row_share = tile.rows / (layer.rows + 1)
+                visit = self._latency("neuron_visited") + self._latency("neuron_updated")
+                look_up = tile.columns * events * (self._latency("synaptic_event") + self._dendrite_fs)
+                out[at, layer.index] += np.array([
+                    round(layer.n * share * visit), round(share * (self._latency("neuron_fired") + sent)),
+                    round(row_share * (self._latency("message_received") + look_up)),
+                ])  # fmt: skip
+        return out
+
+    @property
+    def _dendrite_fs(self) -> int:
+        return self._latency("dendrite_updated") if self.prices.is_priced("dendrite_updated") else 0
 
     @cached_property
     def _broadcast(self) -> dict[str, int]:
@@ -254,14 +298,14 @@ class Meter:
             "host_link": self._loads(tally["SAMPLES"], self.plan.n_in + self.plan.output.n),
             "perturbation": tally["PERTURBED"] * femtoseconds(self.chip.perturbation.settling_s)
             * (self.workload.space != "none"),
-            "compute": inferences * path["compute"],
+            "compute": inferences * path["compute"] + (tally["BUSY"] if self.paced else 0),
             "settling": inferences * path["settling"],
             "backward": tally["CLEAN"] * self._backward_fs() if work.backward else 0,
             "cost_readout": tally["COSTS"] // work.domains * path["cost_readout"],
             "broadcast": (tally["BROADCASTS"] // work.domains + tally["DELTA_WORDS"] + self._error_words(tally))
             * self._broadcast_fs,
             "write": self._write(tally),
-            "barrier": inferences * self.workload.window * self._latency("barrier"),
+            "barrier": inferences * self.workload.window * barrier_fs(self.chip, self.prices, self._cores),
         }  # fmt: skip
         if self.workload.mechanism == "host" and self.workload.space == "weight":
             words = 2 * tally["PERTURBED"] * self.workload.per_number
@@ -292,7 +336,7 @@ class Meter:
         at_columns = chip.periphery.adc_at == "columns" and not self.digital
         compute = 0 if self.digital else self._latency("dac_conversion")
         settling = 0
-        if plan.spiking:
+        if plan.spiking and not self.paced:
             compute += self.workload.window * femtoseconds(chip.timing.tick_s)
         for layer in plan.trainable:
             serial = layer.positions if layer.mapping == "serial" else 1
@@ -301,7 +345,7 @@ class Meter:
                 continue
             if plan.spiking:  # a serial convolution may need longer than a tick for all its positions
                 over = serial * femtoseconds(chip.synapse.read_time_s) - femtoseconds(chip.timing.tick_s)
-                compute += self.workload.window * max(0, over) if serial > 1 else 0
+                compute += self.workload.window * max(0, over) if serial > 1 and not self.paced else 0
             else:
                 settling += serial * femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s)
             if at_columns:
@@ -377,8 +421,10 @@ class Meter:
         return cores, out
 
     def step_s(self, slots: tuple[int, ...], loads: bool, tau_theta: int) -> float:
-        """Nominal duration of one step, with one pulse slot per write."""
+        """Nominal duration of one step, with one pulse slot per write, and no spikes where they pace the ticks."""
         tally = dict.fromkeys(_NEEDED, 0)
+        if self.paced:
+            tally["BUSY"] = len(slots) * self.workload.window * int(self._pace()[:, :, 0].sum(axis=1).max())
         tally["CLEAN"] = sum(1 for sign in slots if sign == 0)
         tally["PERTURBED"] = len(slots) - tally["CLEAN"]
         tally["COSTS"] = len(slots) * self.workload.domains
@@ -425,7 +471,7 @@ class Meter:
 _BY_NEURON = (*UNITS["soma"], *UNITS["axon_out"], *UNITS["mesh"])
 _NEEDED = (
     "CLEAN", "PERTURBED", "SAMPLES", "COSTS", "BROADCASTS", "DELTA_WORDS", "DELTA_WRITES", "ACCUMULATIONS", "REPLAYS",
-    "PULSES", "PERTURBATION_PULSES", "PERTURBATION_SLOTS", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS",
+    "PULSES", "PERTURBATION_PULSES", "PERTURBATION_SLOTS", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS", "BUSY",
 )  # fmt: skip
 
 

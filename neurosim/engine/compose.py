@@ -48,14 +48,15 @@ class Composition:
     """Ticks per inference: 1 for analog networks."""
 
 
-def compose(scenario: Scenario, plan: NetworkPlan, classes: int) -> Composition:
-    """The kernel source for a scenario on its laid-out network."""
+def compose(scenario: Scenario, plan: NetworkPlan, classes: int, cores: int) -> Composition:
+    """The kernel source for a scenario on its laid-out network, which takes ``cores`` cores."""
     trainer = scenario.training
     assert isinstance(trainer, Trainer)
     step = trainer.step_plan()
     uses = _models(scenario, plan, trainer)
     spiking = scenario.network.spiking
     window = spiking.washout_ticks + spiking.readout_ticks if plan.spiking else 1
+    paced_cores = cores if scenario.chip.timing.model == "simple" else 0
     exact = bool(uses["device"].module.EXACT) if hasattr(uses["device"].module, "EXACT") else False
     writes = mechanism(scenario, trainer) == "write"
     # a perturbation by writing is in the weights themselves, so reads add none
@@ -63,7 +64,7 @@ def compose(scenario: Scenario, plan: NetworkPlan, classes: int) -> Composition:
     parts = [
         _head(scenario, plan, step, uses, window, classes),
         emit_step.PRESENT,
-        emit_spiking.spiking(plan, forward, spiking) if plan.spiking else "",
+        emit_spiking.spiking(plan, forward, spiking, paced_cores) if plan.spiking else "",
         emit_forward.analog(plan, forward) if not plan.spiking else "",
         emit_step.MEASURE,
         emit_step.HEARD,

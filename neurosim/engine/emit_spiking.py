@@ -14,7 +14,7 @@ from neurosim.spec.scenario import Spiking
 from neurosim.training.base import StepPlan
 
 
-def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
+def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking, paced_cores: int) -> str:
     """``begin``, ``deliver``, ``integrate``, ``fire``, ``route`` and ``finish``: one inference of a spiking network."""
     direct = settings.encoder == "current"
     return "\n".join(
@@ -25,7 +25,7 @@ def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
             _deliver(plan, step, settings),
             _integrate(plan),
             _fire(plan),
-            _route(plan),
+            _route(plan, settings, paced_cores),
             _finish(plan, settings),
         ]
     )
@@ -275,13 +275,38 @@ def fire(S, slot, tick):
 """
 
 
-def _route(plan: NetworkPlan) -> str:
-    return """
+def _route(plan: NetworkPlan, settings: Spiking, paced_cores: int) -> str:
+    head = """
 @kernel
 def route(S, slot, tick):
     # spikes become messages; they are counted from the spikes and the placement, and arrive with the next tick
-    pass
 """
+    if paced_cores == 0:
+        return head + "    pass\n"
+    # what comes from outside reaches layer 0 without a core that sends it; held currents are read in every tick
+    heard = "S.ri[RI_ACTIVE_FIRST]" if settings.encoder == "current" else "S.input_count[0]"
+    lines = []
+    for layer in plan.layers:
+        lines += [
+            f"sending += S.pace[row, {3 * layer.index}]",
+            f"sending += S.fired_count[{layer.index}] * S.pace[row, {3 * layer.index + 1}]",
+            f"receiving += {heard} * S.pace[row, {3 * layer.index + 2}]",
+        ]
+        heard = f"S.fired_count[{layer.index}]"
+    return (
+        head
+        + f"""\
+    # the slowest core ends the tick: the longer of what it sends and what it receives
+    for band in range(3):
+        slowest = 0
+        for row in range({paced_cores} * band, {paced_cores} * (band + 1)):
+            sending = 0
+            receiving = 0
+{indent(chr(10).join(lines), "            ")}
+            slowest = max(slowest, sending, receiving)
+        S.tally[T_BUSY + band] += slowest
+"""
+    )
 
 
 def _finish(plan: NetworkPlan, settings: Spiking) -> str:

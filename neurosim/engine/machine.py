@@ -37,7 +37,9 @@ class Machine:
         self.plan: NetworkPlan = plan_network(scenario.network, data.shape, data.n_out)
         self._check(start)
         self.placement: Placement = place(self.plan, scenario.chip.geometry, scenario.chip.name)
-        self.composition: Composition = compose(scenario, self.plan, max(1, data.classes))
+        self.composition: Composition = compose(
+            scenario, self.plan, max(1, data.classes), len({tile.core for tile in self.placement.tiles})
+        )
         self.meter: Meter = self._meter()
         check_prices(self.meter, trainer_writes=not trainer.host_loop)
         self.names = registers.tally_names(len(self.plan.layers))
@@ -45,6 +47,7 @@ class Machine:
         loads = trainer.tau_x == 1
         step_s = self.meter.step_s(self.composition.step.slots, loads, trainer.tau_theta)
         arrays = state.build(scenario, self.composition, data, step_s, start)
+        arrays["pace"] = self.meter.pace()
         fields = link.layout(arrays)
         self.arenas, self.arrays = link.pack(arrays, fields, np.dtype(scenario.network.dtype))
         self.source = link.link(self.composition.source, fields)
@@ -68,7 +71,13 @@ class Machine:
             problems.append(
                 "training.model: backprop needs analog neurons; the gradient of a spike count is not defined"
             )
-        if plan.spiking and self.scenario.chip.timing.tick_s == 0.0:
+        timing = self.scenario.chip.timing
+        if plan.spiking and timing.model not in ("clocked", "simple"):
+            problems.append(
+                f"chip.timing.model = {timing.model!r}: training runs are clocked or simple; "
+                "--set chip.timing.model=simple (messages then travel in no time)"
+            )
+        if plan.spiking and timing.model == "clocked" and timing.tick_s == 0.0:
             problems.append("chip.timing.tick_s = 0: a spiking network needs the length of a tick")
         if isinstance(trainer, MGD):
             problems += self._check_weight_space(trainer)

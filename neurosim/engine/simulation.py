@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from neurosim import models, registry
 from neurosim.accounting import Bill, Ledger, bill, price_table
-from neurosim.chip import cores
-from neurosim.chip.mesh import Mesh
+from neurosim.chip import assign, cores, faults
 from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
+from neurosim.chip.utilisation import Mapping as MappingReport
 from neurosim.engine import network_kernel, network_state, program
 from neurosim.engine.network_meter import Activity, ByCore, NetworkMeter
 from neurosim.engine.network_output import Output, Spikes, SpikesByPopulation
@@ -45,9 +45,10 @@ class Simulation:
     """A network on a chip. It takes what it needs from both: later changes to them have no effect.
 
     ``chip``: a shipped name, a path, or a ``Chip``. ``timing``: ``clocked`` (a tick lasts ``chip.timing.tick_s``) or
-    ``simple`` (as long as its slowest core), default the chip's own. ``seed``: of everything that is random from tick
-    to tick; mismatch has the chip's own. ``ideal``: every imperfection off. ``record``: populations whose spikes are
-    kept. ``overrides``: ``{"chip.key.path": value}`` over the chip file.
+    ``simple`` (as long as its slowest core), default the chip's own. ``mapping``: how neurons that the network does not
+    place get their cores, ``fill``, ``round-robin`` or ``traffic`` (docs/mapping.md). ``seed``: of everything that is
+    random from tick to tick; mismatch has the chip's own. ``ideal``: every imperfection off. ``record``: populations
+    whose spikes are kept. ``overrides``: ``{"chip.key.path": value}`` over the chip file.
 
     Raises InputError listing all that is wrong, CapabilityError for neurons that the chip has not, CapacityError
     saying how much is missing.
@@ -59,6 +60,7 @@ class Simulation:
         network: Network,
         *,
         timing: str | None = None,
+        mapping: str = "fill",
         seed: int = 0,
         ideal: bool = False,
         record: str | Iterable[str | Population] = (),
@@ -76,8 +78,10 @@ class Simulation:
         self._record = self._names(record)
         self._first = cores.offsets(network)
         self._wiring = cores.wire(network)
-        core = cores.assign(network, self._wiring, self.chip.geometry, self.chip.name)
-        axons = cores.route(core, self._wiring, Mesh.of(self.chip.geometry))
+        self._mesh = faults.mesh(self.chip)
+        core = assign.assign(network, self._wiring, self.chip, self._mesh, mapping)
+        axons = cores.route(core, self._wiring, self._mesh)
+        self._mapping = mapping
         has_inputs = np.bincount(self._wiring.target, minlength=network.neurons) > 0
         self._meter = NetworkMeter(self.chip, price_table(self.chip), core, axons, has_inputs, self.timing)
         self._meter.check()
@@ -212,6 +216,11 @@ class Simulation:
         """Whether the first run will compile (some seconds) instead of loading from the cache."""
         return not program.is_compiled(self._source, self._modules)
 
+    @property
+    def mapping(self) -> MappingReport:
+        """How full the cores are, and what one spike of each neuron sends over the mesh."""
+        return assign.report(self._mapping, self._meter.core, self._wiring, self.chip, self._meter.axons)
+
     def cores(self, population: Population | str) -> Integers:
         """The core of each neuron."""
         return self._meter.core[self._span(self._name(population))].copy()
@@ -310,7 +319,7 @@ def _chip(chip: str | Path | Chip, overrides: Mapping[str, Any] | None) -> Chip:
 
 def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str) -> None:
     """Everything that can be wrong before neurons get their cores, in one error."""
-    problems = []
+    problems = faults.problems(chip)
     if timing not in TIMINGS:
         problems.append(registry.unknown(timing, list(TIMINGS), "timing"))
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:

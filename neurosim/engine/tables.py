@@ -77,8 +77,8 @@ def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
     sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")
     for name, value in (("energy_J", prices.energy_J), ("low_J", prices.low_J), ("high_J", prices.high_J)):
         sink.write(f"/ledger/price/{name}", value, "J", f"price of one count, {name}")
-    for name, value in (("latency_fs", prices.latency_fs), ("low_fs", prices.low_fs), ("high_fs", prices.high_fs)):
-        sink.write(f"/ledger/price/{name}", value, "fs", f"latency of one count, {name}")
+    for name, fs in (("latency_fs", prices.latency_fs), ("low_fs", prices.low_fs), ("high_fs", prices.high_fs)):
+        sink.write(f"/ledger/price/{name}", fs, "fs", f"latency of one count, {name}")
     for name, texts in (("kind", [kind or "none" for kind in prices.kind]), ("source", list(prices.source))):
         sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")
     dtype = machine.arrays["theta"].dtype.str[1:]
@@ -223,8 +223,9 @@ def pulses(machine: Machine) -> int:
 
 def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | None, to_target: Any) -> dict[str, Any]:
     """The result of a run, with the names of ``--json`` (all but ``host``)."""
-    scenario, totals, ledger = machine.scenario, machine.totals, machine.ledger()
-    bill = timed(machine, bill)
+    scenario, totals = machine.scenario, machine.totals
+    ledger, bill = with_interval(machine, machine.ledger()), timed(machine, bill)
+    tallies = {"tallies": dict(totals)} if scenario.probes.timing else {}
     probes = totals["PROBES"]
     period = scenario.chip.timing.perturbation_period_s
     return {
@@ -256,9 +257,11 @@ def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | 
         "cores_used": machine.placement.cores_used,
         "counts": {name: count for name, count in ledger.counts.items() if count},
         "time_by_phase_fs": {phase: time for phase, time in ledger.phase_time_fs.items() if time},
+        "time_interval_fs": [ledger.time_low_fs, ledger.time_high_fs],
         "time_swing_s": {swing.name: [swing.low, swing.high] for swing in time_swings(machine)},
         "time_by_phase_s": {phase: share * bill.chip_time_s for phase, share in bill.time_share.items()},
         "to_target": to_target,
         "zero_c_tilde_share": totals["ZERO_C_TILDE"] / probes if probes else None,
         "dead_zone_share": totals["DEAD_ZONE"] / probes if probes else None,
+        **tallies,
     }

@@ -2,24 +2,25 @@
 
 Spiking backpropagation on Loihi: layers, connections, cores and schedule follow the authors' public programme
 (github.com/lanl/spikingBackprop: network_topology_2layer.py, network_parameters_2layer_MNIST.py, backprop_network.py,
-compartment_tools.py), told here in our own words. Layer names are theirs: ``x`` input, ``h`` hidden, ``o`` output, ``<``
-and ``>`` the copies with a lower and a higher threshold, ``hT`` and ``oT`` the backward pass, ``d`` the error, ``m``
-memories, ``c`` the condition, ``g`` the twelve gates that take turns, one a tick.
+compartment_tools.py), told here in our own words. Layers: ``x`` input, ``h`` hidden, ``o`` output, ``<`` and ``>`` their
+copies with a lower and a higher threshold, ``hT`` and ``oT`` the backward pass, ``d`` the error, ``m`` memories, ``c`` the
+condition, ``t`` the target, ``g`` the gates that take turns, one a tick.
 
 Nearest-neighbour search: the board of Frady et al. as one of its 32 chips, each of which holds 2,400 of the patterns.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from silicon_replay import Bundle, Layer, Plan
 
 INPUTS, HIDDEN, OUTPUTS = 400, 400, 10
-SYNAPSES_OF_PLASTIC = 3 * INPUTS * HIDDEN + 3 * HIDDEN * OUTPUTS + 2 * OUTPUTS * HIDDEN
+PLASTIC = 3 * INPUTS * HIDDEN + 3 * HIDDEN * OUTPUTS + 2 * OUTPUTS * HIDDEN
 """Plastic synapses: W1 and W2 in three copies (state, lower, higher threshold), W2 transposed in two (plus, minus)."""
 
-# The programme spreads a layer over cores 16 to 94 (relays) or 2 to 79 (layers that learn), rounded up: 6 on a core, or 1.
+# The programme spreads a layer over cores 16 to 94 (relays) or 2 to 79 (layers that learn): 6 neurons on a core, or 1.
 RELAYS, LEARNERS, GATES = 16, 2, 40
 
 
@@ -60,8 +61,8 @@ GATED: Mapping[int, tuple[str, ...]] = {
 def training(lit: int, hidden: int, box: int, back: int) -> Plan:
     """Twelve ticks of one training sample.
 
-    ``lit`` inputs; ``hidden`` neurons above threshold; ``box`` of them where the slope is not zero; ``back`` that the error
-    reaches. Mean counts, so that the output's few spikes are rounded to one.
+    ``lit`` inputs; ``hidden`` neurons above threshold; ``box`` where the slope is not zero; ``back`` that an error
+    reaches. Mean counts, so the output's few spikes are rounded to one.
     """
     relays = {"x": INPUTS, "m_x": INPUTS, "m_h": HIDDEN, "c": HIDDEN, "t": OUTPUTS, "d-": OUTPUTS, "d+": OUTPUTS}
     learners = {**dict.fromkeys((*HIDDEN_COPIES, "hT"), HIDDEN), **dict.fromkeys((*OUTPUT_COPIES, "oT"), OUTPUTS)}
@@ -100,4 +101,5 @@ def search_chip(spikes: int, ticks: int, patterns: int = 2400, inputs: int = 100
     """One of 32 chips: ``spikes`` of ``inputs`` relays, spread over ``ticks``, reach every pattern neuron."""
     layers = [Layer("input", inputs, 0, 8), Layer("pattern", patterns, 0, -(-patterns // 128))]
     edges = [k * spikes // ticks for k in range(ticks + 1)]
-    return Plan(layers, [Bundle("input", "pattern")], [{"input": b - a} for a, b in zip(edges, edges[1:], strict=False)])
+    fires = [{"input": after - before} for before, after in itertools.pairwise(edges)]
+    return Plan(layers, [Bundle("input", "pattern")], fires)

@@ -36,6 +36,7 @@ from neurosim.spec import load
 from neurosim.spec.chip import Chip
 from neurosim.spec.scenario import Scenario
 from neurosim.trace import Trace, TraceWriter, ledger_of, open_trace, tallies_of
+from neurosim.trace.chip_map import map_of_machine, write_chip_map
 
 __all__ = ["Network", "Recost", "Run", "Simulation", "Trace", "open_trace", "recost", "replay", "resume", "run"]
 
@@ -121,7 +122,7 @@ def _probes(scenario: Scenario, wanted: list[str], problems: list[str]) -> dict[
         known = registry.names("spiking")
         layers = [layer.name for layer in scenario.network.layers if _neuron_model(layer) in known]
         if not layers:
-            problems.append("record spikes: no layer of the network has spiking neurons")
+            problems.append("--record spikes: no layer of the network has spiking neurons")
         probes["spikes"] = tuple(dict.fromkeys((*scenario.probes.spikes, *layers)))
     return probes
 
@@ -395,6 +396,7 @@ def _close(name: str, control: Control, writer: TraceWriter | None, status: Any,
     path = None
     if writer is not None:
         summary["host"]["trace"] = str(writer.path.with_suffix("") if writer.path.suffix == ".part" else writer.path)
+        write_chip_map(writer, map_of_machine(control.machine))
         path = writer.close(status, summary)
         summary["host"]["trace"] = str(path)
     return Run(summary, path, status)

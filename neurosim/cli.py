@@ -51,6 +51,14 @@ class Mode(StrEnum):
     EVENT = "event"
 
 
+class Record(StrEnum):
+    """What a trace holds beyond the usual."""
+
+    TIMING = "timing"
+    SPIKES = "spikes"
+    WEIGHTS = "weights"
+
+
 class Format(StrEnum):
     """What a trace is exported to."""
 
@@ -141,8 +149,12 @@ def run(
     host_loop: Annotated[
         bool, typer.Option("--host-loop", help="Perturb and write through the host link where the chip cannot.")
     ] = False,
+    record: Annotated[
+        list[Record] | None,
+        typer.Option("--record", help="Keep more in the trace: timing (for recost), spikes, weights; many times."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and show the plan; run nothing.")
+        bool, typer.Option("--dry-run", help="Check everything; predict time, energy and memory; run nothing.")
     ] = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN.h5", help="Go on with an interrupted run; takes no SCENARIO.")
@@ -155,7 +167,8 @@ def run(
 
     wanted = cli_run.Request(
         scenario=scenario, chip=chip, settings=tuple(settings or ()), ideal=ideal, seed=seed, output=output,
-        force=force, mode=mode.value, host_loop=host_loop, dry_run=dry_run, resume=resume, as_json=as_json, quiet=quiet,
+        force=force, mode=mode.value, host_loop=host_loop, record=tuple(each.value for each in record or ()),
+        dry_run=dry_run, resume=resume, as_json=as_json, quiet=quiet,
     )  # fmt: skip
     raise typer.Exit(cli_run.run(wanted))
 
@@ -191,12 +204,18 @@ def compare(
 def recost(
     file: Trace,
     chip: Annotated[str, typer.Option(help="The chip whose prices to use.", show_default=False)],
+    replay: Annotated[bool, typer.Option("--replay", help="Run it again on that chip, and show both.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="Keep the trace of the replay.")
+    ] = None,
+    force: Force = False,
     as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
 ) -> None:
-    """Price the counts of a finished run with another chip's table; the time stays the recorded one."""
+    """What the work of a run costs on another chip: joules always, seconds where the trace allows."""
     from neurosim import cli_traces
 
-    cli_traces.recost(file, chip, as_json)
+    raise typer.Exit(cli_traces.recost(file, chip, replay, output, force, as_json, quiet))
 
 
 @app.command()

@@ -32,7 +32,7 @@ def validate(names: Sequence[str]) -> None:
         except InputError as error:
             problems += [f"{error.where or name}: {problem}" for problem in error.problems]
             continue
-        used = f"{machine.placement.cores_used} of {scenario.chip.geometry.cores} cores of {scenario.chip.name}"
+        used = f"{machine.placement.cores_used} of {scenario.chip.geometry.all_cores} cores of {scenario.chip.name}"
         plain(f"{name}: valid; {count(machine.plan.parameters)} parameters on {used}")
     if problems:
         raise InputError(problems)
@@ -44,7 +44,9 @@ def plan(name: str, machine: Machine) -> dict[str, Any]:
     trainer = scenario.training
     assert isinstance(trainer, Trainer)
     step_s = _step_s(machine, trainer)
-    geometry = scenario.chip.geometry
+    placement, full = machine.placement, machine.placement.utilisation
+    assert full is not None
+    there = {name: sum(full.capacities.limits[name].tolist()) for name in ("neurons", "synapses")}
     return {
         "scenario": name,
         "chip": scenario.chip.name,
@@ -56,10 +58,9 @@ def plan(name: str, machine: Machine) -> dict[str, Any]:
             "shape": list(machine.data.shape), "source": machine.data.source,
         },
         "placement": {
-            "cores_used": machine.placement.cores_used, "cores": geometry.cores, "tiles": len(machine.placement.tiles),
-            "neurons": machine.plan.neurons, "neurons_there": geometry.cores * geometry.neurons_per_core,
-            "synapses": sum(layer.parameters * layer.copies for layer in machine.plan.trainable),
-            "synapses_there": geometry.cores * geometry.synapses,
+            "cores_used": placement.cores_used, "cores": full.capacities.cores, "tiles": len(placement.tiles),
+            "neurons": machine.plan.neurons, "neurons_there": there["neurons"],
+            "synapses": machine.plan.parameters, "synapses_there": there["synapses"],
         },
         "training": {
             "settings": trainer.model_dump(mode="json", exclude_none=True), "space": step.space,

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ class Request:
     force: bool
     mode: Literal["burst", "event"]
     host_loop: bool
+    record: tuple[str, ...]
     dry_run: bool
     resume: Path | None
     as_json: bool
@@ -85,7 +86,7 @@ def _dry_run(wanted: Request, name: str) -> int:
     """Show what the run would be, and leave no trace of having looked."""
     _, scenario = api.load_scenario(
         name, chip=wanted.chip, overrides=wanted.overrides(), seed=wanted.seed, ideal=wanted.ideal,
-        host_loop=wanted.host_loop,
+        host_loop=wanted.host_loop, record=wanted.record,
     )  # fmt: skip
     if wanted.output is not None:
         check_output(wanted.output, wanted.force)
@@ -118,6 +119,7 @@ def _check_resume(wanted: Request) -> None:
         "--ideal": wanted.ideal,
         "--seed": wanted.seed is not None,
         "--host-loop": wanted.host_loop,
+        "--record": bool(wanted.record),
         "--dry-run": wanted.dry_run,
     }
     odd = [name for name, is_there in given.items() if is_there]
@@ -129,14 +131,8 @@ def _train(wanted: Request) -> int:
     if wanted.output is not None:
         check_output(wanted.output, wanted.force or wanted.resume is not None)
     watch = Watch(wanted.quiet)
-    try:
-        with _stoppable(watch), watch:
-            done = _begin(wanted, watch)
-    except DivergenceError as error:
-        where = f"\nthe trace up to there: {watch.trace}" if watch.trace is not None else ""
-        raise DivergenceError(f"{error}{where}") from None
-    except KeyboardInterrupt:
-        note(_how_to_go_on(watch, watch.trace))
+    done = followed(watch, lambda: _begin(wanted, watch))
+    if done is None:
         return INTERRUPTED
     if wanted.as_json:
         put_json(done.summary)
@@ -149,6 +145,19 @@ def _train(wanted: Request) -> int:
     return 0
 
 
+def followed(watch: Watch, begin: Callable[[], api.Run]) -> api.Run | None:
+    """A run with progress on stderr; None where it was interrupted before it could end in order (and says so)."""
+    try:
+        with _stoppable(watch), watch:
+            return begin()
+    except DivergenceError as error:
+        where = f"\nthe trace up to there: {watch.trace}" if watch.trace is not None else ""
+        raise DivergenceError(f"{error}{where}") from None
+    except KeyboardInterrupt:
+        note(_how_to_go_on(watch, watch.trace))
+        return None
+
+
 def _begin(wanted: Request, watch: Watch) -> api.Run:
     if wanted.resume is not None:
         return api.resume(
@@ -158,8 +167,8 @@ def _begin(wanted: Request, watch: Watch) -> api.Run:
     assert wanted.scenario is not None
     return api.run(
         wanted.scenario, chip=wanted.chip, seed=wanted.seed, overrides=wanted.overrides(), ideal=wanted.ideal,
-        host_loop=wanted.host_loop, output=wanted.output, force=wanted.force, mode=wanted.mode, progress=watch,
-        quiet=wanted.quiet,
+        host_loop=wanted.host_loop, output=wanted.output, record=wanted.record or True, force=wanted.force,
+        mode=wanted.mode, progress=watch, quiet=wanted.quiet,
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
-"""A run's result as a small table, and several side by side."""
+"""A run's result as a small table, and what can be said of intervals that overlap."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -41,10 +41,15 @@ def energies(summary: Summary) -> list[tuple[str, float]]:
     return sorted(((name, joules) for name, joules in parts.items() if joules > 0.0), key=lambda item: -item[1])
 
 
-def energy(summary: Summary) -> str:
-    """Energy with its interval, where prices are assumed."""
-    span = interval(summary.get("energy_low_J"), summary.get("energy_high_J"), "J")
-    return quantity(summary.get("energy_J"), "J") + (f" ({span})" if span else "")
+def span(summary: Summary, stem: str, unit: str) -> str:
+    """The interval of ``energy`` in J or of ``chip_time`` in s; ``-`` where it has no width."""
+    return interval(summary.get(f"{stem}_low_{unit}"), summary.get(f"{stem}_high_{unit}"), unit) or "-"
+
+
+def with_span(summary: Summary, stem: str, unit: str) -> str:
+    """``energy`` or ``chip_time`` with its interval, where it has one."""
+    ends = span(summary, stem, unit)
+    return quantity(summary.get(f"{stem}_{unit}"), unit) + (f" ({ends})" if ends != "-" else "")
 
 
 def to_target(reached: Any) -> str:
@@ -68,8 +73,8 @@ def _rows(summary: Summary, target: float | None) -> list[tuple[str, str]]:
         ("inferences", count(summary["inferences"])),
         ("updates", f"{count(summary['updates'])}  ({count(summary['devices_written'])} devices written, "
                     f"{count(summary['weight_pulses'])} pulses)"),
-        ("chip time", f"{quantity(summary['chip_time_s'], 's')}  (bound by {_bounds(summary)})"),
-        ("energy", f"{energy(summary)}, {percent(summary['assumed_share'])} of it on assumed prices"),
+        ("chip time", f"{with_span(summary, 'chip_time', 's')}, bound by {_bounds(summary)}"),
+        ("energy", f"{with_span(summary, 'energy', 'J')}, {percent(summary['assumed_share'])} of it on assumed prices"),
     ]  # fmt: skip
     shown = energies(summary)[:TOP_ACTIONS]
     rows += [("", f"{percent(joules / total):>8}  {quantity(joules, 'J'):>9}  {name}") for name, joules in shown]
@@ -81,14 +86,15 @@ def _rows(summary: Summary, target: float | None) -> list[tuple[str, str]]:
     reached = summary.get("to_target")
     goal = reached.get("accuracy") if isinstance(reached, Mapping) else target
     if is_number(goal):
-        rows.append((f"to {_goal(goal)}", to_target(reached) if reached else "not reached"))
+        rows.append((f"to {goal_text(goal)}", to_target(reached) if reached else "not reached"))
     host = summary.get("host") or {}
     if host.get("trace"):
         rows.append(("trace", str(host["trace"])))
     return rows
 
 
-def _goal(value: Any) -> str:
+def goal_text(value: Any) -> str:
+    """An accuracy to be reached: ``90 %``."""
     return f"{100.0 * value:g} %"
 
 
@@ -100,71 +106,19 @@ def _bounds(summary: Summary) -> str:
     return ", ".join(shares) or str(summary["bound_by"])
 
 
-_LINES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("accuracy", "accuracy", accuracy),
-    ("cost", "cost", lambda value: f"{value:.4g}"),
-    ("steps", "steps", count),
-    ("inferences", "inferences", count),
-    ("samples", "samples", count),
-    ("chip time", "chip_time_s", lambda value: quantity(value, "s")),
-    ("energy", "energy_J", lambda value: quantity(value, "J")),
-    ("weight pulses", "weight_pulses", count),
-    ("power", "power_W", lambda value: quantity(value, "W")),
-)
-_TARGET: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("to target: accuracy", "accuracy", _goal),
-    ("  steps", "steps", count),
-    ("  inferences", "inferences", count),
-    ("  chip time", "chip_time_s", lambda value: quantity(value, "s")),
-    ("  energy", "energy_J", lambda value: quantity(value, "J")),
-    ("  weight pulses", "weight_pulses", count),
-)
-_NO_RATIO = ("accuracy", "cost")
-
-
-def side_by_side(names: Sequence[str], summaries: Sequence[Summary]) -> Table:
-    """One column per run; numbers carry their ratio to the first run's."""
-    rows: list[tuple[str, ...]] = [
-        ("scenario", *(str(summary.get("scenario", "-")) for summary in summaries)),
-        ("chip", *(chip_name(summary) for summary in summaries)),
-        ("seed", *(str(summary.get("seed", "-")) for summary in summaries)),
-    ]
-    for label, key, text in _LINES:
-        rows.append((label, *_cells([summary.get(key) for summary in summaries], text, key)))
-        if key == "energy_J":
-            spans = [interval(summary.get("energy_low_J"), summary.get("energy_high_J"), "J") for summary in summaries]
-            rows.append(("  interval", *(span or "-" for span in spans)))
-            rows.append(("  on assumed prices", *(percent(summary.get("assumed_share")) for summary in summaries)))
-    reached = [summary.get("to_target") or {} for summary in summaries]
-    if any(reached):
-        rows += [(label, *_cells([one.get(key) for one in reached], text, key)) for label, key, text in _TARGET]
-    rows.append(("bound by", *(str(summary.get("bound_by", "-")) for summary in summaries)))
-    rows.append(("C~ = 0", *(percent(summary.get("zero_c_tilde_share")) for summary in summaries)))
-    return table(("", *names), rows)
-
-
-def _cells(values: Sequence[Any], text: Callable[[Any], str], key: str) -> list[str]:
-    first = values[0]
-    cells = [text(value) if is_number(value) else "-" for value in values]
-    if key in _NO_RATIO or not is_number(first) or first == 0:
-        return cells
-    ratios = [f"  (x {value / first:.3g})" if is_number(value) and value != first else "" for value in values[1:]]
-    return [cells[0], *(cell + ratio for cell, ratio in zip(cells[1:], ratios, strict=True))]
-
-
-def overlaps(names: Sequence[str], summaries: Sequence[Summary]) -> list[tuple[str, str]]:
-    """Pairs of runs whose energy intervals overlap: the prices do not say which of the two needs less."""
-    spans = {name: _span(summary) for name, summary in zip(names, summaries, strict=True)}
+def overlaps(
+    names: Sequence[str], summaries: Sequence[Summary], stem: str = "energy", unit: str = "J"
+) -> list[tuple[str, str]]:
+    """Pairs of runs whose intervals overlap: the prices (or latencies) do not say which of the two needs less."""
+    spans = {name: _span(summary, stem, unit) for name, summary in zip(names, summaries, strict=True)}
     known = {name: span for name, span in spans.items() if span is not None}
     return [
-        (one, other)
-        for (one, a), (other, b) in combinations(known.items(), 2)
-        if max(a[0], b[0]) <= min(a[1], b[1])
+        (one, other) for (one, a), (other, b) in combinations(known.items(), 2) if max(a[0], b[0]) <= min(a[1], b[1])
     ]
 
 
-def _span(summary: Summary) -> tuple[float, float] | None:
-    low, high = summary.get("energy_low_J"), summary.get("energy_high_J")
+def _span(summary: Summary, stem: str = "energy", unit: str = "J") -> tuple[float, float] | None:
+    low, high = summary.get(f"{stem}_low_{unit}"), summary.get(f"{stem}_high_{unit}")
     return (float(low), float(high)) if is_number(low) and is_number(high) else None
 
 

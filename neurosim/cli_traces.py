@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from neurosim import accounting, cli_summary, models
-from neurosim.accounting import Bill, Ledger
-from neurosim.cli_out import interval, percent, plain, put, put_json, quantity, table
+from neurosim import api, cli_compare, cli_run, cli_summary
+from neurosim.api import Recost
+from neurosim.cli_out import accuracy, note, percent, plain, put, put_json, quantity, table
+from neurosim.cli_progress import Watch
 from neurosim.errors import InputError, TraceError
-from neurosim.spec import load
 from neurosim.trace import Trace, open_trace, to_csv
-from neurosim.units import FEMTOSECONDS
 
 SHOWN_SHARE = 0.001
 """Actions below this share of the energy, on both chips, are left out of a recost's table."""
@@ -35,25 +36,27 @@ def export(file: Path, to: str, folder: Path, force: bool) -> None:
 
 
 def compare(files: Sequence[Path], as_json: bool) -> None:
-    """Summaries side by side."""
+    """Summaries side by side, at the end of each run and at the best accuracy that all of them reach."""
     if len(files) < 2:
         raise InputError("compare needs two traces or more: neurosim compare A.h5 B.h5")
     names, summaries, problems = _labels(files), [], []
-    for file in files:
-        try:
-            with open_trace(file) as trace:
+    with ExitStack() as stack:
+        traces = []
+        for file in files:
+            try:
+                trace = stack.enter_context(open_trace(file))
                 summaries.append(summary_of(trace))
-        except InputError as error:
-            problems += [f"{error.where or file}: {problem}" for problem in error.problems]
-    if problems:
-        raise InputError(problems)
+                traces.append(trace)
+            except InputError as error:
+                problems += [f"{error.where or file}: {problem}" for problem in error.problems]
+        if problems:
+            raise InputError(problems)
+        levels = cli_compare.levels(names, traces, summaries)
     if as_json:
-        pairs = cli_summary.overlaps(names, summaries)
-        runs = [{"file": str(file), **summary} for file, summary in zip(files, summaries, strict=True)]
-        put_json({"runs": runs, "energy_overlaps": pairs})
+        put_json(cli_compare.as_json(files, names, summaries, levels))
         return
-    put(cli_summary.side_by_side(names, summaries))
-    for line in ["", *cli_summary.overlap_lines(names, summaries)]:
+    put(cli_compare.side_by_side(names, summaries, levels))
+    for line in ["", *cli_compare.remarks(names, summaries, levels)]:
         put(line)
 
 
@@ -73,68 +76,109 @@ def summary_of(trace: Trace) -> dict[str, Any]:
     if not trace.has_table("/eval") or len(trace.eval) == 0:
         raise TraceError(f"{trace.path}: nothing to compare yet (status {trace.status})")
     row = {column: value.item() for column, value in trace.eval.row(-1).items()}
-    renamed = {"step": "steps", "tick": "ticks", "time_s": "chip_time_s"}
+    renamed = {"step": "steps", "tick": "ticks", "time_s": "chip_time_s", "time_low_s": "chip_time_low_s",
+               "time_high_s": "chip_time_high_s"}  # fmt: skip
     known = {renamed.get(column, column): value for column, value in row.items()}
     config = trace.config.get("name", "?")
-    return {"scenario": f"{config} ({trace.status})", "chip": None, "seed": trace.attributes.get("seed"), **known}
+    return {"scenario": f"{config} ({trace.status})", "chip": None, "trainer": _trainer(trace),
+            "seed": trace.attributes.get("seed"), **known}  # fmt: skip
 
 
-def recost(file: Path, chip: str, as_json: bool) -> None:
-    """The counts of a run on another chip's prices, beside what they came to on its own."""
-    models.load_builtin()
-    other = load.load_chip(chip)
-    with open_trace(file) as trace:
-        ledger, before = ledger_of(trace), summary_of(trace)
-    bill = accounting.recost(ledger, other)
-    recorded_on = before.get("chip") or "the run's own chip"
-    remark = (
-        f"The counts are those of the run, so the energy is exact. The time is the recorded one, on {recorded_on}: how "
-        f"long {bill.chip} would take, and what it would count, only a run on it can say."
-    )
-    if as_json:
-        put_json({
-            "trace": str(file), "scenario": before.get("scenario"), "recorded_chip": before.get("chip"),
-            "hypothetical": other.hypothetical, "time": "recorded", "remark": remark, **asdict(bill),
-        })  # fmt: skip
-        return
-    put(_recosted(before, bill, other.hypothetical))
-    put(f"\n{remark}")
-
-
-def ledger_of(trace: Trace) -> Ledger:
-    """Counts and time at the last row of the ledger, which is cumulative."""
-    table_ = trace.ledger
-    if len(table_) == 0:
-        raise TraceError(f"{trace.path}: the ledger has no rows yet (status {trace.status})")
-    last = table_.row(-1)
-    counts = dict(zip(table_.actions, last["counts"].tolist(), strict=True))
-    phases = dict(zip(table_.phases, last["phase_time_s"].tolist(), strict=True))
+def _trainer(trace: Trace) -> str | None:
+    """Which trainer the run's text names."""
     try:
-        return Ledger(counts, {name: round(seconds * FEMTOSECONDS) for name, seconds in phases.items()})
-    except (ValueError, TypeError) as error:
-        raise TraceError(f"{trace.path}: the ledger cannot be priced again: {error}") from None
+        return str(tomllib.loads(trace.config.get("scenario", ""))["training"]["model"])
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        return None
 
 
-def _recosted(before: dict[str, Any], bill: Bill, hypothetical: bool) -> Any:
-    own = dict(cli_summary.energies(before))
-    new = dict(cli_summary.energies(asdict(bill)))
-    own_total, new_total = float(before.get("energy_J") or 0.0), bill.energy_J
-    rows = [
-        ("energy", quantity(own_total, "J"), quantity(new_total, "J")),
-        ("  interval", interval(before.get("energy_low_J"), before.get("energy_high_J"), "J") or "-",
-         interval(bill.energy_low_J, bill.energy_high_J, "J") or "-"),
-        ("  on assumed prices", percent(before.get("assumed_share")), percent(bill.assumed_share)),
-    ]  # fmt: skip
-    for name in sorted({*own, *new}, key=lambda name: -max(own.get(name, 0.0), new.get(name, 0.0))):
-        mine, theirs = own.get(name, 0.0), new.get(name, 0.0)
-        if mine > SHOWN_SHARE * own_total or theirs > SHOWN_SHARE * new_total:
-            rows.append((f"  {name}", _part(mine, own_total), _part(theirs, new_total)))
-    rows += [
-        ("power", quantity(before.get("power_W"), "W"), quantity(bill.power_W, "W")),
-        ("chip time, recorded", quantity(before.get("chip_time_s"), "s"), quantity(bill.chip_time_s, "s")),
+def recost(file: Path, chip: str, replay: bool, output: Path | None, force: bool, as_json: bool, quiet: bool) -> int:
+    """The work of a run at another chip's prices, beside what it came to on its own; returns the exit code."""
+    problems: list[str] = []
+    if output is not None:
+        if not replay:
+            problems.append("-o names the trace of a replay; add --replay")
+        else:
+            try:
+                cli_run.check_output(output, force)
+            except InputError as error:
+                problems += [f"{error.where}: {problem}" for problem in error.problems]
+    try:
+        done = api.recost(file, chip)
+    except InputError as error:
+        if not problems:
+            raise
+        at = f"{error.where}: " if error.where else ""
+        raise InputError([*problems, *(f"{at}{problem}" for problem in error.problems)]) from None
+    if problems:
+        raise InputError(problems)
+    with open_trace(file) as trace:
+        before = summary_of(trace)
+    run = None
+    if replay:
+        watch = Watch(quiet)
+        run = cli_run.followed(
+            watch, lambda: api.replay(file, chip=chip, output=output, force=force, progress=watch, quiet=quiet)
+        )
+        if run is None:
+            return cli_run.INTERRUPTED
+    remark = _remark(done, before.get("chip") or "the run's own chip")
+    if as_json:
+        out = {
+            "trace": str(file), "scenario": before.get("scenario"), "recorded_chip": before.get("chip"),
+            "recorded_chip_time_s": before.get("chip_time_s"), "hypothetical": done.chip.hypothetical,
+            "time": done.time, "why": list(done.why), "remark": remark, **asdict(done.bill),
+        }  # fmt: skip
+        put_json(out if run is None else {**out, "replay": run.summary})
+    else:
+        put(_recosted(before, done, None if run is None else run.summary))
+        put(f"\n{remark}")
+    if run is not None and run.status == "interrupted":
+        note("the replay was interrupted: its column shows how far it came")
+        return cli_run.INTERRUPTED
+    return 0
+
+
+def _remark(done: Recost, recorded_on: str) -> str:
+    if done.time == "exact":
+        return f"Energy and time are exact: {done.bill.chip} would take the same steps."
+    reasons = "; ".join(done.why)
+    return (
+        "The counts are those of the run, so their energy is exact. The time is the recorded one, on "
+        f"{recorded_on}, and static energy is charged for it: how long {done.bill.chip} would take, and what it would "
+        f"count, only a run on it can say (--replay): {reasons}."
+    )
+
+
+def _recosted(before: dict[str, Any], done: Recost, replayed: dict[str, Any] | None) -> Any:
+    """A line per cost, a column per chip."""
+    mark = " (HYPOTHETICAL)" if done.chip.hypothetical else ""
+    new = asdict(done.bill)
+    columns = {f"{cli_summary.chip_name(before)} (as run)": before, f"{done.bill.chip}{mark}": new}
+    if replayed is not None:
+        columns[f"{done.bill.chip}{mark}, replayed"] = replayed
+    each = list(columns.values())
+    totals = [float(one.get("energy_J") or 0.0) for one in each]
+    parts = [dict(cli_summary.energies(one)) for one in each]
+    rows: list[tuple[str, ...]] = [
+        ("energy", *(quantity(total, "J") for total in totals)),
+        ("  interval", *(cli_summary.span(one, "energy", "J") for one in each)),
+        ("  on assumed prices", *(percent(one.get("assumed_share")) for one in each)),
     ]
-    chip = f"{bill.chip}{' (HYPOTHETICAL)' if hypothetical else ''}"
-    return table(("", f"{cli_summary.chip_name(before)} (as run)", chip), rows)
+    names = {name for part in parts for name in part}
+    for name in sorted(names, key=lambda name: (-max(part.get(name, 0.0) for part in parts), name)):
+        joules = [part.get(name, 0.0) for part in parts]
+        if any(part > SHOWN_SHARE * total for part, total in zip(joules, totals, strict=True)):
+            rows.append((f"  {name}", *(_part(part, total) for part, total in zip(joules, totals, strict=True))))
+    time = "chip time" if done.time == "exact" else "chip time, recorded"
+    rows += [
+        ("power", *(quantity(one.get("power_W"), "W") for one in each)),
+        (time, *(quantity(one.get("chip_time_s"), "s") for one in each)),
+        ("  interval", *(cli_summary.span(one, "chip_time", "s") for one in each)),
+    ]
+    if replayed is not None:
+        rows.append(("accuracy", *(accuracy(one.get("accuracy")) for one in each)))
+    return table(("", *columns), rows)
 
 
 def _part(joules: float, total: float) -> str:

@@ -13,6 +13,7 @@ No core takes more neurons, inputs, synapses, axons out or memory than it has; d
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,8 +35,8 @@ _Place = Callable[[Integers], Integers]
 
 MAPPINGS = ("fill", "round-robin", "traffic")
 
-SWAPS = 1_000_000_000
-"""Work that ``traffic`` may spend on swaps, in looks at one tie between two cores: some seconds at most."""
+SWAPS = 300_000_000
+"""Work that ``traffic`` may spend on swaps, in looks at one tie between two cores: two or three seconds at most."""
 
 ROUNDS = 8
 """How often the mapper tries to keep to ``axons_out_per_core``, whose use is known only when all neurons stand."""
@@ -274,14 +275,11 @@ class _Mapper:
         return core
 
     def _best(self, filled: Integers | CapacityError) -> Integers | None:
-        """The better of gathering and ``filled``, after swaps; None where gathering did not fit either."""
+        """The better of gathering and ``filled``, then swapped; None where gathering did not fit either."""
         found = [] if isinstance(filled, CapacityError) else [filled]
-        try:
+        with contextlib.suppress(CapacityError):
             found.append(self._within_axons(self._grow))
-        except CapacityError:
-            pass
-        swapped = [self._swap(core) for core in found]
-        return min(swapped, key=self._traffic) if swapped else None
+        return self._swap(min(found, key=self._traffic)) if found else None
 
     def _grow(self, needs: Integers) -> Integers:
         core = self.by_hand.copy()

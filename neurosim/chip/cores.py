@@ -63,6 +63,10 @@ class Axons:
     destination_tile: Integers
     pair_hops: Integers
     """``[pair, 5]``: links that one message crosses, in the order of ``mesh.HOPS``."""
+    lost: Integers | None = None
+    """Messages of each neuron's spike that reach no core, once faults have struck; their axons are not listed."""
+    lost_hops: Integers | None = None
+    """``[neuron, 5]``: links that those cross on their way to a core that is dead."""
 
     @cached_property
     def hops(self) -> Integers:
@@ -71,12 +75,17 @@ class Axons:
         for k in range(len(HOPS)):
             so_far = np.concatenate([[0], np.cumsum(self.pair_hops[self.pair, k])])
             total[:, k] = so_far[self.first[1:]] - so_far[self.first[:-1]]
-        return total
+        return total if self.lost_hops is None else total + self.lost_hops
+
+    @property
+    def arriving(self) -> Integers:
+        """Messages of one spike of each neuron that reach their core: its axons."""
+        return np.diff(self.first)
 
     @property
     def messages(self) -> Integers:
-        """Messages that one spike of each neuron makes."""
-        return np.diff(self.first)
+        """Messages that one spike of each neuron makes, lost ones too."""
+        return self.arriving if self.lost is None else self.arriving + self.lost
 
 
 def offsets(network: Network) -> dict[str, int]:
@@ -113,6 +122,33 @@ def route(core: Integers, wiring: Wiring, mesh: Mesh) -> Axons:
     pairs, pair = _numbered(mesh.tile[core[source]] * mesh.tiles + mesh.tile[destination], mesh.tiles**2)
     ends = np.divmod(pairs, mesh.tiles)
     return Axons(first.astype(np.int64), destination, synapses, pair, *ends, mesh.tile_hops(*ends))
+
+
+def route_around(
+    core: Integers, wiring: Wiring, mesh: Mesh, dead: npt.NDArray[np.bool_]
+) -> tuple[Axons, npt.NDArray[np.bool_]]:
+    """(routes, which synapses spikes still reach) on a broken mesh with ``dead`` cores.
+
+    A message to a dead core goes its way and is lost there; one that has no way is sent and lost at once.
+    """
+    n, cores = wiring.neurons, int(core.max()) + 1
+    keys = wiring.source.astype(np.int64) * cores + core[wiring.target]
+    axons, synapses = tallied(keys)
+    source, destination = np.divmod(axons, cores)
+    tiles = mesh.tile[core[source]] * mesh.tiles + mesh.tile[destination]
+    pairs, pair = _numbered(tiles, mesh.tiles**2)
+    ends = np.divmod(pairs, mesh.tiles)
+    way = mesh.reaches(*ends)
+    hops = np.zeros((pairs.size, len(HOPS)), np.int64)
+    hops[way] = mesh.tile_hops(ends[0][way], ends[1][way])
+    arrives = way[pair] & ~dead[destination] & ~dead[core[source]]
+    lost = ~arrives & ~dead[core[source]]
+    lost_hops = np.stack([np.bincount(source[lost], hops[pair[lost], k], n) for k in range(len(HOPS))], axis=1)
+    routes = Axons(
+        np.searchsorted(source[arrives], np.arange(n + 1)).astype(np.int64), destination[arrives], synapses[arrives],
+        pair[arrives], *ends, hops, np.bincount(source[lost], minlength=n), lost_hops.astype(np.int64),
+    )  # fmt: skip
+    return routes, arrives[np.searchsorted(axons, keys)]
 
 
 def _numbered(keys: Integers, bound: int) -> tuple[Integers, npt.NDArray[np.int32]]:

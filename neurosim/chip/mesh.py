@@ -76,7 +76,7 @@ class Mesh:
             self.closed[link] = self.closed[self._back(link)] = True
 
     def _back(self, link: int) -> int:
-        here, there = self.ends(np.array([link]))
+        _, there = self.ends(np.array([link]))
         return int(there[0]) * 4 + (link % 4 ^ 1)
 
     # numbers
@@ -172,7 +172,8 @@ class Mesh:
         """Links between each two of ``tiles``; where no way leads, more than any way is long."""
         if not self.broken:
             x, y = (tiles % self.width).astype(np.int32), (tiles // self.width).astype(np.int32)
-            return np.abs(x[:, None] - x) + np.abs(y[:, None] - y)
+            apart: npt.NDArray[np.int32] = np.abs(x[:, None] - x) + np.abs(y[:, None] - y)
+            return apart
         lengths = self._lengths(np.repeat(tiles, tiles.size), np.tile(tiles, tiles.size))[1:]
         return np.where(lengths < 0, self.tiles, lengths).reshape(tiles.size, tiles.size).astype(np.int32)
 

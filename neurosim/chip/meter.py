@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.accounting import ACTIONS, Ledger, PriceTable, require_prices
+from neurosim.chip import faults
 from neurosim.chip.barrier import barrier_fs
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.chip.mapper import Placement
@@ -202,8 +203,7 @@ class Meter:
 
     @cached_property
     def _mesh(self) -> Mesh:
-        dead = [link for fault in self.chip.faults if fault.tick == 0 for link in fault.dead_links]
-        return Mesh.of(self.chip.geometry, dead)
+        return faults.mesh(self.chip)
 
     @cached_property
     def _cores(self) -> NDArray[np.int64]:
@@ -251,9 +251,8 @@ class Meter:
             messages = packets * self.placement.destinations(after.index)
             add("message", messages)
             add("message_received", messages)
-            across, down = self.placement.hops[self.plan.trainable.index(layer)]
-            add("hop_east" if across > 0 else "hop_west", messages * abs(across))
-            add("hop_south" if down > 0 else "hop_north", messages * abs(down))
+            for name, links in zip(HOPS, self.placement.links[self.plan.trainable.index(layer)], strict=True):
+                add(name, messages * links)
         if work.backward:
             self._backward(layer, tally["CLEAN"], add)
         if self.prices.is_priced("byte_moved"):

@@ -36,7 +36,7 @@ class Machine:
         self.scenario, self.data, self.trainer = scenario, data, trainer
         self.plan: NetworkPlan = plan_network(scenario.network, data.shape, data.n_out)
         self._check(start)
-        self.placement: Placement = place(self.plan, scenario.chip.geometry, scenario.chip.name)
+        self.placement: Placement = place(self.plan, scenario.chip)
         self.composition: Composition = compose(
             scenario, self.plan, max(1, data.classes), len({tile.core for tile in self.placement.tiles})
         )

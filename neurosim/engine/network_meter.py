@@ -49,6 +49,8 @@ class NetworkMeter:
     has_inputs: np.ndarray
     """Whether a synapse leads to the neuron, that is, whether its column is read."""
     timing: str
+    alive: np.ndarray | None = None
+    """Whether the neuron's core still works; None: all do."""
 
     @cached_property
     def cores(self) -> Integers:
@@ -90,7 +92,7 @@ class NetworkMeter:
 
     def counts(self, done: Activity) -> ByCore:
         """How often each countable happened in each core in use; messages and hops in the core that sends."""
-        neurons, columns = self._by_home(np.ones_like(self.core)), self._by_home(self.has_inputs.astype(np.int64))
+        neurons, columns = self._neurons(), self._by_home(self.has_inputs.astype(np.int64))
         events, rows = self._arrivals(done.arrived)
         counts = {
             "neuron_visited": neurons * done.ticks,
@@ -110,6 +112,10 @@ class NetworkMeter:
             counts["cell_read_conductance"] = events * self._pair
         return counts
 
+    def _neurons(self) -> Integers:
+        """Neurons of each core that still works."""
+        return self._by_home(np.ones_like(self.core) if self.alive is None else self.alive.astype(np.int64))
+
     def _by_home(self, each: Integers) -> Integers:
         """Sums over the neurons of each core."""
         total = np.zeros(self.cores.size, np.int64)
@@ -119,7 +125,7 @@ class NetworkMeter:
     def _arrivals(self, arrived: Integers) -> tuple[Integers, Integers]:
         """(synapses reached, rows driven) in each core."""
         senders = np.flatnonzero(arrived)
-        first, number = self.axons.first[senders], self.axons.messages[senders]
+        first, number = self.axons.first[senders], self.axons.arriving[senders]
         each = np.repeat(first - np.cumsum(number) + number, number) + np.arange(number.sum())  # their axons, in a row
         times, there = np.repeat(arrived[senders], number), self.there[each]
         events, rows = np.zeros(self.cores.size, np.int64), np.zeros(self.cores.size, np.int64)
@@ -135,7 +141,7 @@ class NetworkMeter:
 
     def idle_fs(self) -> Integers:
         """Time of a tick in which nothing happens, for each core."""
-        return self._by_home(np.ones_like(self.core)) * self.latency("neuron_visited")
+        return self._neurons() * self.latency("neuron_visited")
 
     def axon_fs(self) -> Integers:
         """Time that one spike keeps the core busy which it reaches, for each axon."""

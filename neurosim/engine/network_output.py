@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from neurosim.accounting import Bill, Ledger
+from neurosim.chip.faults import Strike
 from neurosim.chip.population import Integers
 from neurosim.units import show
 
@@ -42,6 +43,10 @@ class Output:
     """``spikes["src"]`` -> (tick, neuron), for populations named in ``record``."""
     host_time_s: float
     """Time that the run took on this computer, without compilation."""
+    faults: tuple[Strike, ...] = ()
+    """Faults that had struck by the end of the run, those of fabrication among them."""
+    messages_lost: int = 0
+    """Messages that reached no core: it was dead, or no way led there. They are counted as sent."""
 
     def __repr__(self) -> str:
         took, cost = show(self.chip_time_s, "s"), show(self.energy_J, "J")

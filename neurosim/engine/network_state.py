@@ -114,7 +114,7 @@ def build(
         target=wiring.target,
         weight=wiring.sorted_weights(wanted).astype(dtype),
         axon_first=meter.axons.first,
-        axons=np.stack([meter.there, meter.axon_fs()], axis=1),
+        axons=axon_rows(meter),
         record=np.zeros((1, 2), np.int64),
         R=np.zeros(len(layout.REGISTERS), np.int64),
         D=np.array([meter.chip.neuron.membrane_noise_std, meter.chip.synapse.read_noise_std]),
@@ -123,6 +123,11 @@ def build(
     for register, name in (("T_UPDATED", "neuron_updated"), ("T_FIRED", "neuron_fired"), ("T_MESSAGE", "message")):
         memory.set(register, meter.latency(name))
     return memory
+
+
+def axon_rows(meter: NetworkMeter) -> npt.NDArray[np.int64]:
+    """For each axon the core in use that it leads to, and how long one spike keeps that busy, in fs."""
+    return np.stack([meter.there, meter.axon_fs()], axis=1)
 
 
 def _floats(network: Network, chip: Chip, dtype: np.dtype[Any]) -> Array:

@@ -86,10 +86,11 @@ def retime(ours: Scenario, theirs: Scenario, data: Dataset, tallies: Mapping[str
     if tallies.keys() != there.totals.keys():
         odd = sorted(tallies.keys() ^ there.totals.keys())
         return Retimed(None, None, (f"the trace counts other things than this version: {', '.join(odd)}",))
+    paced = here.scenario.chip.timing.model != "clocked" or there.scenario.chip.timing.model != "clocked"
     if not _same(here, there):
-        return Retimed(None, None, tuple(_differences(ours, theirs)))
+        return Retimed(None, None, tuple(_differences(ours, theirs, here.plan.spiking and paced)))
     there.totals = dict(tallies)
-    return Retimed(tables.with_interval(there, there.ledger()), there.meter.prices)
+    return Retimed(there.ledger(), there.meter.prices)
 
 
 def _same(here: Machine, there: Machine) -> bool:
@@ -103,14 +104,18 @@ def _same(here: Machine, there: Machine) -> bool:
     )
 
 
-def _differences(ours: Scenario, theirs: Scenario) -> list[str]:
+def _differences(ours: Scenario, theirs: Scenario, paced: bool) -> list[str]:
     """Physical settings in which the chips differ, by key path."""
     mine, other = (_flat(scenario.chip.model_dump(mode="json")) for scenario in (ours, theirs))
+    latent = ours.chip.astrocyte.latency_steps or theirs.chip.astrocyte.latency_steps
+    unread = () if latent else ("capabilities.delay_matching",)
     paths = [
         f"chip.{path}: {mine.get(path)} as run, {other.get(path)} there"
         for path in dict.fromkeys((*mine, *other))
-        if mine.get(path) != other.get(path) and path.startswith(PHYSICAL) and not path.endswith(COSTS)
+        if mine.get(path) != other.get(path) and path.startswith(PHYSICAL) and not path.endswith((*COSTS, *unread))
     ]
+    if paced and not paths:
+        return ["chip.timing.model: the slowest core ends each tick, and single ticks are not recorded"]
     return paths or ["chip.fabrication_seed: other devices have other mismatch"]
 
 

@@ -21,12 +21,12 @@ from neurosim.accounting import Bill, Ledger, bill, price_table
 from neurosim.chip import assign, cores, faults
 from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
 from neurosim.chip.utilisation import Mapping as MappingReport
-from neurosim.engine import network_kernel, network_state, program
+from neurosim.engine import network_faults, network_kernel, network_state, program
 from neurosim.engine.network_meter import Activity, ByCore, NetworkMeter
 from neurosim.engine.network_output import Output, Spikes, SpikesByPopulation
 from neurosim.errors import CapabilityError, InputError
 from neurosim.spec import load
-from neurosim.spec.chip import Chip
+from neurosim.spec.chip import Chip, Faults
 from neurosim.spec.chip import ideal as without_imperfections
 from neurosim.units import femtoseconds
 
@@ -98,7 +98,10 @@ class Simulation:
         self._pace = 1
         self._counts: ByCore = {}
         self._ledger = Ledger()
+        self._lost = 0
         self._count(0)
+        self._faults = network_faults.NetworkFaults(self.chip, self._wiring)
+        self._strike()
 
     # running
 
@@ -111,13 +114,16 @@ class Simulation:
             raise InputError(f"ticks = {ticks!r}: must be a whole number of at least 0")
         names = self._record if record is None else self._names(record)
         burst = self._prepare(names)
-        first, ledger, counts = self.tick, self._ledger, self._counts
+        first, ledger, counts, lost = self.tick, self._ledger, self._counts, self._lost
         started = time.perf_counter()
         spikes: list[npt.NDArray[np.int64]] = []
-        try:
-            self._burst(burst, int(ticks), spikes)
-        finally:
-            self._count(self.tick - first)
+        while (left := first + int(ticks) - self.tick) > 0:
+            self._strike()
+            before = self.tick
+            try:
+                self._burst(burst, min(left, self._faults.until(before)), spikes)
+            finally:
+                self._count(self.tick - before)
         done = Ledger(
             {name: count - ledger.counts[name] for name, count in self._ledger.counts.items()},
             {name: fs - ledger.phase_time_fs[name] for name, fs in self._ledger.phase_time_fs.items()},
@@ -130,7 +136,37 @@ class Simulation:
             counts_by_core=self._on_chip({name: count - counts.get(name, 0) for name, count in self._counts.items()}),
             spikes=self._split(spikes, names),
             host_time_s=time.perf_counter() - started,
+            faults=tuple(self._faults.struck),
+            messages_lost=self._lost - lost,
         )
+
+    def fail(
+        self,
+        *,
+        dead_cores: Iterable[int | str] = (),
+        dead_links: Iterable[str] = (),
+        dead_synapse_fraction: float = 0.0,
+    ) -> None:
+        """Break something by hand, from the next tick on: cores or ranges of them, links, a fraction of all synapses.
+
+        Written as in ``chip.faults`` (docs/faults.md); raises InputError for what the chip has not.
+        """
+        given = {
+            "tick": self.tick, "dead_cores": [str(each) for each in dead_cores], "dead_links": list(dead_links),
+            "dead_synapse_fraction": dead_synapse_fraction,
+        }  # fmt: skip
+        fault = load.validate(Faults, given, "fail")
+        strike = faults.read_fault(fault, self._faults.next_number(), self.chip.geometry)
+        self._faults.add(strike)
+        self._strike()
+
+    def _strike(self) -> None:
+        """Let the faults strike that are due before the next tick."""
+        if self._faults.until(self.tick) > 0:
+            return
+        parts = network_faults.Parts(self._mesh, self._wiring, self._meter)
+        parts = self._faults.strike(self.tick, parts, self._memory, self._devices)
+        self._mesh, self._wiring, self._meter = parts.mesh, parts.wiring, parts.meter
 
     def _prepare(self, names: tuple[str, ...]) -> Any:
         """The compiled kernel, and room for the spikes that are to be recorded."""
@@ -175,6 +211,7 @@ class Simulation:
             {**{name: int(count.sum()) for name, count in by_core.items()}, "barrier": ticks},
             {"compute": busy, "barrier": ticks * meter.latency("barrier")},
         )
+        self._lost += network_faults.lost(arrived, meter)
         for row in counted:
             row[:] = 0
         memory.set("BUSY", 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -120,34 +119,13 @@ def _built(machine: Machine) -> dict[str, Any]:
     }
 
 
-def timed(machine: Machine, bill: Bill) -> Bill:
-    """The bill with the interval of the time, and what follows from it for the energy."""
-    ledger = with_interval(machine, machine.ledger())
-    low, high = accounting.energy_interval(ledger, machine.meter.prices)
-    shortest, longest = accounting.time_interval(ledger)
-    return replace(bill, chip_time_low_s=shortest, chip_time_high_s=longest, energy_low_J=low, energy_high_J=high)
-
-
-def with_interval(machine: Machine, ledger: Ledger) -> Ledger:
-    """The ledger with the machine's time so far at low and at high latencies."""
-    time_fs = _time_at(machine)
-    low, high = (time_fs(machine.meter.prices.at(band)) for band in ("low", "high"))
-    # a latency that hides behind another may make a run no longer, never shorter
-    return replace(ledger, time_low_fs=min(low, ledger.time_fs), time_high_fs=max(high, ledger.time_fs))
-
-
-def _time_at(machine: Machine) -> Callable[[PriceTable], int]:
-    """How long the run so far takes at the latencies of a table."""
+def time_swings(machine: Machine) -> list[Swing]:
+    """How far the time so far moves with each latency alone; not those that pace the ticks of a spiking network."""
 
     def time_fs(table: PriceTable) -> int:
         return sum(replace(machine.meter, prices=table).phases(machine.totals).values())
 
-    return time_fs
-
-
-def time_swings(machine: Machine) -> list[Swing]:
-    """How far the time so far moves with each latency alone."""
-    return accounting.time_tornado(_time_at(machine), machine.meter.prices)
+    return accounting.time_tornado(time_fs, machine.meter.prices)
 
 
 def ticks(machine: Machine) -> int:
@@ -171,7 +149,6 @@ def record_training(machine: Machine, sink: Sink, bill: Bill, before: dict[str, 
 
 def record_eval(machine: Machine, sink: Sink, bill: Bill, accuracy: float, cost: float) -> None:
     """One row of evaluation."""
-    bill = timed(machine, bill)
     sink.append("/eval", {
         "step": [machine.step], "tick": [ticks(machine)], "inferences": [machine.inferences],
         "time_s": [bill.chip_time_s], "time_low_s": [bill.chip_time_low_s], "time_high_s": [bill.chip_time_high_s],
@@ -224,7 +201,7 @@ def pulses(machine: Machine) -> int:
 def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | None, to_target: Any) -> dict[str, Any]:
     """The result of a run, with the names of ``--json`` (all but ``host``)."""
     scenario, totals = machine.scenario, machine.totals
-    ledger, bill = with_interval(machine, machine.ledger()), timed(machine, bill)
+    ledger = machine.ledger()
     tallies = {"tallies": dict(totals)} if scenario.probes.timing else {}
     probes = totals["PROBES"]
     period = scenario.chip.timing.perturbation_period_s

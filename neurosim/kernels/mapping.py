@@ -30,7 +30,8 @@ def _room(used: Integers, new: int, need: Integers, limits: Integers, core: int,
         return False
     if used[3] + need[1] > limits[3, core]:
         return False
-    return (used[0] + 1) * sizes[1] + (used[2] + need[0]) * sizes[0] <= limits[4, core]
+    bytes_taken: float = (used[0] + 1) * sizes[1] + (used[2] + need[0]) * sizes[0]
+    return bool(bytes_taken <= limits[4, core])
 
 
 @kernel(cache=True)
@@ -121,7 +122,7 @@ def deal(
 
 @kernel(cache=True)
 def _bit(words: Words, k: int) -> int:
-    return np.int64((words[k >> 6] >> np.uint64(k & 63)) & np.uint64(1))
+    return int((words[k >> 6] >> np.uint64(k & 63)) & np.uint64(1))
 
 
 @kernel(cache=True)
@@ -176,7 +177,7 @@ def grow(
             lowest += 1
         scan = lowest
         while free > 0 and tries < TRIES and used[0] < limits[0, here]:
-            i = np.int64(-1)
+            i = -1
             while size[0] > 0 and i < 0:  # most connections to this core
                 key = heap[0, 0]
                 size[0] = _pop(heap[0], size[0])

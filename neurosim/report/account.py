@@ -126,9 +126,13 @@ def _finite(value: Any) -> float | None:
 
 
 def _static(trace: Trace, energy_J: float) -> Line:
-    """Static power is no countable: its source and interval stand in the chip's text."""
-    static = chip_of(trace).get("static")
-    said: Mapping[str, Any] = static if isinstance(static, Mapping) else {}
+    """Static power is no countable: its source and interval stand beside the ledger, or else in the chip's text."""
+    said = trace.ledger.attributes
+    if "static_power_W" in said:  # of all chips and of the cores that were powered
+        said = {key.removeprefix("static_"): value for key, value in said.items() if key.startswith("static_")}
+    else:
+        static = chip_of(trace).get("static")
+        said = dict(static) if isinstance(static, Mapping) else {}
 
     def scaled(key: str) -> float:
         power, bound = said.get("power_W"), said.get(key)

@@ -14,9 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from neurosim.report import curves, energy, states, style
+from neurosim.accounting import Swing
+from neurosim.report import chip, curves, energy, states, style, timeline
 from neurosim.report.account import account_of
-from neurosim.trace import TableView, Trace
+from neurosim.trace import TableView, Trace, energy_swings, time_swings
+from neurosim.trace.chip_map import ChipMap, read_chip_map
 
 _WIDE = 11.0
 _MOST_LAYERS = 6
@@ -87,6 +89,27 @@ def _need(trace: Trace, table: str, *columns: str, rows: int = 1) -> None:
         raise NotShownError(f"{table} has no rows" if len(view) == 0 else f"{table} has only {len(view)} rows")
 
 
+def floor_plan_figure(chip_map: ChipMap) -> Figure:
+    """Energy and utilisation of every core, side by side or one above the other, as the mesh is shaped."""
+    width, height = (int(value) for value in chip_map.mesh.size)
+    beside = width <= 2.2 * height
+    panel = 0.45 * _WIDE if beside else 0.85 * _WIDE
+    tall = min(max(panel * 0.86 * height / width, 1.2), 7.0) + 1.1
+    figure = _figure(_WIDE, tall if beside else 2 * tall)
+    left, right = figure.subplots(1, 2) if beside else figure.subplots(2, 1)
+    chip.plot_energy_by_core(chip_map, left)
+    chip.plot_utilisation(chip_map, right)
+    return figure
+
+
+def link_figure(chip_map: ChipMap) -> Figure:
+    """Messages by link of the mesh."""
+    width, height = (int(value) for value in chip_map.mesh.size)
+    figure = _figure(_WIDE, min(max(0.8 * _WIDE * height / width, 1.6), 8.0) + 0.9)
+    chip.plot_link_load(chip_map, figure.subplots())
+    return figure
+
+
 def _learning(trace: Trace) -> Figure:
     _need(trace, "/eval", "inferences", "accuracy", "cost")
     against = [name for name in curves.AGAINST if name in trace.eval]
@@ -119,6 +142,64 @@ def _energy_by_action(trace: Trace) -> Figure:
     figure = _figure(_WIDE, 1.4 + 0.42 * max(3, lines))
     energy.plot_energy_by_action(trace, figure.subplots())
     return figure
+
+
+def _energy_by_unit(trace: Trace) -> Figure:
+    _energy_lines(trace)
+    account = account_of(trace)
+    assert account is not None
+    figure = _figure(_WIDE, 1.1 + 0.42 * max(3, len(energy.energy_by_unit(account))))
+    energy.plot_energy_by_unit(trace, figure.subplots())
+    return figure
+
+
+def _learning_timeline(trace: Trace) -> Figure:
+    _need(trace, "/ledger", "phase_time_s", "time_s")
+    if trace.has_table("/training") is False:
+        raise NotShownError("nothing was trained")
+    if not timeline.group_times(trace):
+        raise NotShownError("the ledger does not say how long the phases took")
+    figure = _figure(_WIDE, 3.9)
+    bar, shares = figure.subplots(2, 1, height_ratios=(0.16, 1.0))
+    timeline.plot_learning_totals(trace, bar)
+    timeline.plot_learning_shares(trace, shares)
+    return figure
+
+
+def _tornado(trace: Trace) -> Figure:
+    summary = trace.summary
+    panels: list[tuple[list[Swing], float, str]] = []
+    for swings, key, unit in ((energy_swings(trace), "energy_J", "J"), (time_swings(trace), "chip_time_s", "s")):
+        if swings and isinstance(summary.get(key), float) and summary[key] > 0.0:
+            panels.append((swings, summary[key], unit))
+    if not panels:
+        raise NotShownError("no price or latency of this run has an interval, or the run has not ended")
+    rows = [min(len(swings), 12) for swings, _, _ in panels]
+    figure = _figure(_WIDE, 1.3 * len(panels) + 0.4 * sum(max(2, number) for number in rows))
+    subplots = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[max(2, number) for number in rows])
+    for axes, (swings, nominal, unit) in zip(subplots[:, 0], panels, strict=True):
+        energy.plot_tornado(swings, nominal, unit, axes)
+    return figure
+
+
+def _chip_map(trace: Trace) -> ChipMap:
+    found = read_chip_map(trace)
+    if found is None or found.cores.core.size == 0:
+        raise NotShownError("the trace does not say what each core did")
+    return found
+
+
+def _floor_plan(trace: Trace) -> Figure:
+    return floor_plan_figure(_chip_map(trace))
+
+
+def _link_load(trace: Trace) -> Figure:
+    found = _chip_map(trace)
+    if found.links is None:
+        raise NotShownError("the trace does not say what each link carried")
+    if not found.links.messages.any():
+        raise NotShownError("no message crossed a link of the mesh")
+    return link_figure(found)
 
 
 def _energy_by_kind(trace: Trace) -> Figure:
@@ -259,7 +340,43 @@ KINDS = (
         "Share of the energy by the kind of its price; the hatched part rests on assumed prices.",
         _energy_by_kind,
     ),
+    _Kind(
+        "energy_by_unit",
+        "Energy by unit",
+        "The same joules by the unit of the chip that spent them; a bar is made of its unit's actions, dearest first.",
+        _energy_by_unit,
+    ),
+    _Kind(
+        "tornado",
+        "What the uncertainty rests on",
+        "How far the energy (and the time, where latencies have intervals) moves when one price alone goes to its low "
+        "or to its high, everything else as it is. The widest come first.",
+        _tornado,
+    ),
     _Kind("time_by_phase", "Time by phase", "Where the chip's time went.", _time_by_phase),
+    _Kind(
+        "learning_timeline",
+        "What a step is spent on",
+        "Share of the chip's time that goes to the forward pass (compute, settling), communication (host link, "
+        "broadcast), learning (perturbation, errors sent back, cost read-out, writing) and waiting (the rest of the "
+        "perturbation period, barriers), over the run.",
+        _learning_timeline,
+    ),
+    _Kind(
+        "floor_plan",
+        "The chip's cores",
+        "Every core in its place on the joined mesh: its energy, static energy left out, and how full it is by what it "
+        "is fullest of (neurons, synapses or inputs). Grey: nothing is placed there. What host, astrocyte and weight "
+        "writes spend stands in no core.",
+        _floor_plan,
+    ),
+    _Kind(
+        "link_load",
+        "Traffic on the mesh",
+        "Messages that crossed each link between neighbouring tiles, in either direction: of the two lines between "
+        "them each keeps to the right of its way. Thin grey lines: never used.",
+        _link_load,
+    ),
     _Kind(
         "silent_probes",
         "Probes that taught nothing",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from neurosim.units import PREFIXES
@@ -17,10 +19,23 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DIVERGING = "PuOr_r"
 """For values around zero: orange and purple differ for every kind of colour vision."""
+SEQUENTIAL = "viridis"
+"""For values from zero up: even in brightness, and told apart by colour-blind readers."""
 GREY = "#6b6b6b"
 
 KIND_COLOURS = {"measured": GREEN, "published": BLUE, "simulated": SKY, "derived": PURPLE, "assumed": ORANGE}
 ASSUMED_HATCH = "///"
+UNIT_COLOURS = {
+    "axon_in": SKY, "synapse": BLUE, "dendrite": SKY, "soma": GREEN, "axon_out": SKY, "mesh": PURPLE,
+    "converter": YELLOW, "plasticity": VERMILION, "perturbation": ORANGE, "astrocyte": ORANGE, "host": GREY,
+    "clock": GREY, "static power": GREY,
+}  # fmt: skip
+GROUP_COLOURS = {"forward": BLUE, "communication": PURPLE, "learning": VERMILION, "waiting": "#c9c9c9"}
+"""What a training run spends its time on (``accounting.PHASE_GROUPS``)."""
+GROUP_NAMES = {group: group for group in GROUP_COLOURS} | {"forward": "forward pass"}
+
+TRAFFIC = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.18, 1.0, 256)), name="traffic")
+"""For thin lines on white: the more, the darker."""
 
 RC: Any = {
     "font.family": "DejaVu Sans",
@@ -50,10 +65,10 @@ RC: Any = {
 _LONGEST = 28
 
 
-def plain(text: object) -> str:
+def plain(text: object, longest: int = _LONGEST) -> str:
     """A name from a file as a label: no mathematics, no line breaks, not too long."""
     clean = " ".join("".join(sign if sign.isprintable() else " " for sign in str(text)).split())
-    short = clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
+    short = clean if len(clean) <= longest else clean[: longest - 1] + "…"
     return short.replace("\\", "/").replace("$", r"\$")
 
 
@@ -67,7 +82,7 @@ def count_axis(axes: Axes, which: str, label: str) -> None:
 
 def si_axis(axes: Axes, label: str, unit: str, largest: float) -> None:
     """An x axis in the unit, with the prefix that suits its largest value: ticks are short, the label says the unit."""
-    factor, name = _scale(largest, unit)
+    factor, name = scale(largest, unit)
     axes.xaxis.set_major_locator(_RoundTicks(factor))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / factor:.6g}")
     axes.set_xlabel(f"{label} ({name})")
@@ -93,13 +108,20 @@ class _RoundTicks(MaxNLocator):
         return np.asarray(super().tick_values(vmin / self._factor, vmax / self._factor)) * self._factor
 
 
-def _scale(largest: float, unit: str) -> tuple[float, str]:
+def scale(largest: float, unit: str) -> tuple[float, str]:
+    """The prefix that suits a largest value: what to divide by, and the prefixed unit."""
     if unit == "s" and largest >= 300.0:
         return (3600.0, "h") if largest >= 7200.0 else (60.0, "min")
     fitting = [(factor, prefix) for prefix, factor in PREFIXES.items() if prefix not in "uμ" or not prefix]
     below = [pair for pair in fitting if pair[0] <= abs(largest)] or [min(fitting)]
     factor, prefix = max(below) if largest else (1.0, "")
     return factor, prefix + unit
+
+
+def lighter(colour: str, share: float) -> tuple[float, float, float]:
+    """A colour mixed with white."""
+    red, green, blue = to_rgb(colour)
+    return red + (1.0 - red) * share, green + (1.0 - green) * share, blue + (1.0 - blue) * share
 
 
 def percent(value: float) -> str:

@@ -18,4 +18,8 @@ neuron when the chip is fabricated. A model does not see it.
 * ``integrate(v, current, leak) -> v``: v before the threshold is looked at; ``current`` is what arrived in this tick
 * the schema (``base.SpikingParameters``) says the rest, which the engine does for all of them, in this order: floor
   v_min, threshold (a spike when v >= threshold), reset, refractory ticks
+* ``fires(v, threshold) -> bool``, where the file has one: when there is a spike, in place of v >= threshold
+* ``rest(v, leak) -> v``, where the file has one: what v does in a tick of rest, in place of nothing
+
+The last two are heeded by networks driven by hand (``engine.network_kernel``).
 """

@@ -1,0 +1,213 @@
+"""``neurosim compare``: runs side by side, at their ends, at equal accuracy and at their targets."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from neurosim.cli_out import accuracy, count, is_number, percent, quantity, table
+from neurosim.cli_summary import Summary, chip_name, energies, goal_text, overlap_lines, overlaps, span
+from neurosim.trace import Trace
+from neurosim.trace import compare as arithmetic
+from neurosim.trace.account import prices_of
+from neurosim.trace.compare import Reached
+
+TOP_ACTIONS = 5
+
+Column = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Level:
+    """All runs at one accuracy: ``goals`` names it for each, and None stands for a run that did not get there."""
+
+    title: str
+    goals: tuple[float | None, ...]
+    runs: tuple[Reached | None, ...]
+    order: tuple[tuple[str, str], ...] = ()
+    """Pairs (less, more): which of two runs needs less energy whatever the prices that they share are."""
+
+    @property
+    def tables(self) -> list[dict[str, Any]]:
+        """What was reached, as tables; empty ones for the runs that did not get there."""
+        return [asdict(run) if run is not None else {} for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The runs at the best accuracy that all of them reach, and each at the target of its own ``[stop]``."""
+
+    equal: Level
+    target: Level
+
+
+def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Summary]) -> Levels:
+    """Find both in the evaluations of the traces."""
+    common = arithmetic.best_common_accuracy(traces)
+    equal = [arithmetic.reach(trace, common) if common is not None else None for trace in traces]
+    goals = [_target(trace, summary) for trace, summary in zip(traces, summaries, strict=True)]
+    target = [
+        arithmetic.reach(trace, goal) if goal is not None else None for trace, goal in zip(traces, goals, strict=True)
+    ]
+    return Levels(
+        Level("at equal accuracy", (common,) * len(traces), tuple(equal), _order(names, traces, equal)),
+        Level("to target", tuple(goals), tuple(target), _order(names, traces, target) if len(set(goals)) == 1 else ()),
+    )
+
+
+def _target(trace: Trace, summary: Summary) -> float | None:
+    """The accuracy that the run's scenario asks for."""
+    reached = summary.get("to_target")
+    if isinstance(reached, Mapping) and is_number(reached.get("accuracy")):
+        return float(reached["accuracy"])
+    try:
+        goal = tomllib.loads(trace.config.get("scenario", "")).get("stop", {}).get("accuracy")
+    except tomllib.TOMLDecodeError:
+        return None
+    return float(goal) if is_number(goal) else None
+
+
+def _order(
+    names: Sequence[str], traces: Sequence[Trace], runs: Sequence[Reached | None]
+) -> tuple[tuple[str, str], ...]:
+    """Which of two runs on one chip's prices needs less energy, wherever in their intervals those prices are."""
+    found = []
+    for (one, a, mine), (two, b, theirs) in combinations(zip(names, traces, runs, strict=True), 2):
+        if mine is None or theirs is None or not arithmetic.shared_prices((a, b)):
+            continue
+        static = prices_of(a).static
+        ends = (static.low_W or 0.0, static.power_W if static.high_W is None else static.high_W)
+        low, high = arithmetic.difference(mine, theirs, ends)
+        if high < 0.0:
+            found.append((one, two))
+        elif low > 0.0:
+            found.append((two, one))
+    return tuple(found)
+
+
+def as_json(files: Sequence[Path], names: Sequence[str], summaries: Sequence[Summary], found: Levels) -> dict[str, Any]:
+    """Everything, for programs."""
+    return {
+        "runs": [{"file": str(file), **summary} for file, summary in zip(files, summaries, strict=True)],
+        "energy_overlaps": overlaps(names, summaries),
+        "time_overlaps": overlaps(names, summaries, "chip_time", "s"),
+        "equal_accuracy": {"accuracy": found.equal.goals[0], **_level(names, found.equal)},
+        "target": {"accuracy": list(found.target.goals), **_level(names, found.target)},
+    }
+
+
+def _level(names: Sequence[str], level: Level) -> dict[str, Any]:
+    return {
+        "runs": [one or None for one in level.tables],
+        "energy_overlaps": overlaps(names, level.tables),
+        "time_overlaps": overlaps(names, level.tables, "chip_time", "s"),
+        "energy_order": level.order,
+    }
+
+
+_LINES: tuple[tuple[str, str, Column], ...] = (
+    ("accuracy", "accuracy", accuracy),
+    ("cost", "cost", lambda value: f"{value:.4g}"),
+    ("steps", "steps", count),
+    ("inferences", "inferences", count),
+    ("samples", "samples", count),
+    ("chip time", "chip_time_s", lambda value: quantity(value, "s")),
+    ("energy", "energy_J", lambda value: quantity(value, "J")),
+    ("weight pulses", "weight_pulses", count),
+    ("power", "power_W", lambda value: quantity(value, "W")),
+)
+_REACHED: tuple[tuple[str, str, Column], ...] = (
+    ("  steps", "steps", count),
+    ("  inferences", "inferences", count),
+    ("  chip time", "chip_time_s", lambda value: quantity(value, "s")),
+    ("  energy", "energy_J", lambda value: quantity(value, "J")),
+    ("  weight pulses", "weight_pulses", count),
+)
+_NO_RATIO = ("accuracy", "cost")
+
+
+def side_by_side(names: Sequence[str], summaries: Sequence[Summary], found: Levels) -> Table:
+    """One column per run; numbers carry their ratio to the first run's."""
+    rows: list[tuple[str, ...]] = [
+        ("scenario", *(str(summary.get("scenario", "-")) for summary in summaries)),
+        ("chip", *(chip_name(summary) for summary in summaries)),
+        ("trainer", *(str(summary.get("trainer") or "-") for summary in summaries)),
+        ("seed", *(str(summary.get("seed", "-")) for summary in summaries)),
+    ]
+    for label, key, text in _LINES:
+        rows.append((label, *_cells([summary.get(key) for summary in summaries], text, key)))
+        rows += _spans(key, summaries)
+        if key == "energy_J":
+            rows.append(("  on assumed prices", *(percent(summary.get("assumed_share")) for summary in summaries)))
+    rows.append(("bound by", *(str(summary.get("bound_by", "-")) for summary in summaries)))
+    rows.append(("C~ = 0", *(percent(summary.get("zero_c_tilde_share")) for summary in summaries)))
+    equal = found.equal
+    if any(run is not None for run in equal.runs):
+        rows += _reached(f"{equal.title}: {accuracy(equal.goals[0])}", ["" for _ in names], equal, by_action=True)
+    if any(run is not None for run in found.target.runs):
+        goals = [goal_text(goal) if is_number(goal) else "-" for goal in found.target.goals]
+        rows += _reached("to target: accuracy", goals, found.target, by_action=False)
+    return table(("", *names), rows)
+
+
+def _reached(title: str, cells: Sequence[str], level: Level, by_action: bool) -> list[tuple[str, ...]]:
+    """What each run had cost when it got there."""
+    rows: list[tuple[str, ...]] = [(title, *cells)]
+    reached = level.tables
+    for label, key, text in _REACHED:
+        rows.append((label, *_cells([one.get(key) for one in reached], text, key)))
+        rows += [(f"  {name}", *rest) for name, *rest in _spans(key, reached)]
+    if by_action:
+        parts = [dict(energies(one)) if one else {} for one in reached]
+        top = dict.fromkeys(name for part in parts for name in list(part)[:TOP_ACTIONS])
+        for name in sorted(top, key=lambda name: -max(part.get(name, 0.0) for part in parts)):
+            rows.append((f"    {name}", *(quantity(part.get(name, 0.0), "J") if part else "-" for part in parts)))
+    return rows
+
+
+def _spans(key: str, each: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """The row of intervals under a time or an energy, where any of them has a width."""
+    if key not in ("chip_time_s", "energy_J"):
+        return []
+    stem, unit = key.rsplit("_", 1)
+    ends = [span(one, stem, unit) for one in each]
+    return [("  interval", *ends)] if any(end != "-" for end in ends) else []
+
+
+def _cells(values: Sequence[Any], text: Column, key: str) -> list[str]:
+    first = values[0]
+    cells = [text(value) if is_number(value) else "-" for value in values]
+    if key in _NO_RATIO or not is_number(first) or first == 0:
+        return cells
+    ratios = [f"  (x {value / first:.3g})" if is_number(value) and value != first else "" for value in values[1:]]
+    return [cells[0], *(cell + ratio for cell, ratio in zip(cells[1:], ratios, strict=True))]
+
+
+def remarks(names: Sequence[str], summaries: Sequence[Summary], found: Levels) -> list[str]:
+    """What can be said of the runs, given how well prices and latencies are known."""
+    lines = [*overlap_lines(names, summaries), *_time_lines(names, summaries)]
+    equal = found.equal
+    if not any(run is not None for run in equal.runs):
+        return [*lines, "equal accuracy: a run was never evaluated, so there is none to compare at"]
+    where = f"at equal accuracy ({accuracy(equal.goals[0])})"
+    lines.append(f"{where}: each run at the first evaluation that shows it; the one before is in --json (since_*)")
+    pairs = overlaps(names, equal.tables)
+    lines += [f"{where}, energy intervals overlap: {one} and {two}" for one, two in pairs]
+    lines += [f"{where}, {line}" for line in _time_lines(names, equal.tables)]
+    lines += [
+        f"{where}, {less} needs less energy than {more} wherever the prices that they share are in their intervals"
+        for less, more in equal.order
+    ]
+    return lines
+
+
+def _time_lines(names: Sequence[str], each: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Runs whose times cannot be told apart."""
+    pairs = overlaps(names, each, "chip_time", "s")
+    return [f"time intervals overlap: {one} and {two}" for one, two in pairs]

@@ -1,0 +1,242 @@
+"""Where things happened on the chip: what each core holds and spent, and how many messages each link carried.
+
+Whole datasets below ``/chip``, written once at the end of a run (docs/trace.md has the layout). Rows run over the cores
+in use in ``/chip/core``, over all cores in ``/chip/mesh``, over the links of the joined mesh in ``/chip/link``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosim.accounting import PriceTable
+from neurosim.chip.mesh import Mesh
+from neurosim.engine.machine import Machine
+from neurosim.engine.sink import Sink
+from neurosim.errors import TraceError
+from neurosim.spec.chip import Chip, Geometry, core_span
+from neurosim.trace.reader import Trace
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_CORE = {
+    "core": ("1", "number of a core in use"),
+    "tile_x": ("1", "its tile, counted from the west of the joined mesh"),
+    "tile_y": ("1", "its tile, counted from the north of the joined mesh"),
+    "neurons": ("1", "neurons that it holds"),
+    "synapses": ("1", "synapses that it holds"),
+    "inputs": ("1", "inputs (axons in) that it holds"),
+    "neurons_most": ("1", "neurons that it can hold"),
+    "synapses_most": ("1", "synapses that it can hold"),
+    "inputs_most": ("1", "inputs that it can hold"),
+    "energy_J": ("J", "energy of everything counted in it, static energy left out"),
+    "counts": ("1", "countables in it; columns named by /ledger/action"),
+}
+_MESH = {
+    "tile_x": ("1", "tile of every core of all chips, from the west"),
+    "tile_y": ("1", "tile of every core of all chips, from the north"),
+    "size": ("1", "tiles of the joined mesh: width, height"),
+    "chip_size": ("1", "tiles of one chip: width, height"),
+    "dead": ("1", "numbers of the dead cores"),
+}
+_LINK = {
+    "x": ("1", "tile that the link leaves, from the west"),
+    "y": ("1", "tile that the link leaves, from the north"),
+    "to_x": ("1", "tile that the link leads to, from the west"),
+    "to_y": ("1", "tile that the link leads to, from the north"),
+    "messages": ("1", "messages that crossed it"),
+    "dead": ("1", "1 where the link is dead"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CoreMap:
+    """One entry per core in use; energies in J."""
+
+    core: Integers
+    tile_x: Integers
+    tile_y: Integers
+    neurons: Integers
+    synapses: Integers
+    inputs: Integers
+    neurons_most: Integers
+    synapses_most: Integers
+    inputs_most: Integers
+    energy_J: Floats
+    counts: npt.NDArray[Any]
+    """``[core, action]`` in the order of ACTIONS; whole numbers where the machine counts core by core."""
+
+    @property
+    def utilisation(self) -> Floats:
+        """How full each core is: the largest of its shares of neurons, synapses and inputs."""
+        shares = [
+            held / np.maximum(most, 1)
+            for held, most in (
+                (self.neurons, self.neurons_most), (self.synapses, self.synapses_most), (self.inputs, self.inputs_most),
+            )
+        ]  # fmt: skip
+        return np.asarray(np.max(shares, axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class MeshMap:
+    """Where every core of all chips stands."""
+
+    tile_x: Integers
+    tile_y: Integers
+    size: Integers
+    chip_size: Integers
+    dead: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class LinkMap:
+    """One entry per directed link."""
+
+    x: Integers
+    y: Integers
+    to_x: Integers
+    to_y: Integers
+    messages: Integers
+    dead: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class ChipMap:
+    """All that there is to draw a chip."""
+
+    cores: CoreMap
+    mesh: MeshMap
+    links: LinkMap | None = None
+
+
+def write_chip_map(sink: Sink, chip_map: ChipMap) -> None:
+    """Put a chip's map below ``/chip``, in place of an older one."""
+    parts: list[tuple[str, Any, dict[str, tuple[str, str]]]] = [
+        ("core", chip_map.cores, _CORE), ("mesh", chip_map.mesh, _MESH),
+    ]  # fmt: skip
+    if chip_map.links is not None:
+        parts.append(("link", chip_map.links, _LINK))
+    for name, part, columns in parts:
+        for column, (unit, long_name) in columns.items():
+            sink.write(f"/chip/{name}/{column}", getattr(part, column), unit, long_name)
+
+
+def read_chip_map(trace: Trace) -> ChipMap | None:
+    """The map that a trace holds; None where it holds none. Raises TraceError where its parts do not fit together."""
+    if not _has(trace, "/chip/core/core") or not _has(trace, "/chip/mesh/size"):
+        return None
+    cores = CoreMap(**{name: trace.array(f"/chip/core/{name}") for name in _CORE})
+    mesh = MeshMap(**{name: trace.array(f"/chip/mesh/{name}") for name in _MESH})
+    links = None
+    if _has(trace, "/chip/link/messages"):
+        links = LinkMap(**{name: trace.array(f"/chip/link/{name}") for name in _LINK})
+    found = ChipMap(cores, mesh, links)
+    _check(trace, found)
+    return found
+
+
+def _has(trace: Trace, name: str) -> bool:
+    try:
+        trace.array(name)
+    except TraceError:
+        return False
+    return True
+
+
+def _check(trace: Trace, found: ChipMap) -> None:
+    """Lengths and places that a damaged or made-up file might have wrong."""
+    mesh = found.mesh
+    parts = [(found.cores, [name for name in _CORE if name != "counts"]), (mesh, ["tile_x", "tile_y"])]
+    if found.links is not None:
+        parts.append((found.links, [*_LINK]))
+    for part, names in parts:
+        if len({getattr(part, name).shape for name in names}) != 1 or getattr(part, names[0]).ndim != 1:
+            raise TraceError(f"{trace.path}: the datasets of /chip differ in length")
+    if mesh.size.shape != (2,) or mesh.chip_size.shape != (2,) or min(*mesh.size, *mesh.chip_size) < 1:
+        raise TraceError(f"{trace.path}: /chip/mesh has no size")
+    width, height = int(mesh.size[0]), int(mesh.size[1])
+    if width * height > _MOST_TILES or mesh.tile_x.size > _MOST_TILES:
+        raise TraceError(f"{trace.path}: /chip/mesh is larger than any chip: {width} x {height} tiles")
+    places = [(found.cores.tile_x, found.cores.tile_y), (mesh.tile_x, mesh.tile_y)]
+    if found.links is not None:
+        places += [(found.links.x, found.links.y), (found.links.to_x, found.links.to_y)]
+    for x, y in places:
+        if x.size and (min(x.min(), y.min()) < 0 or x.max() >= width or y.max() >= height):
+            raise TraceError(f"{trace.path}: /chip has tiles outside its mesh of {width} x {height}")
+    for numbers in (found.cores.core, mesh.dead):
+        if numbers.size and (numbers.min() < 0 or numbers.max() >= mesh.tile_x.size):
+            raise TraceError(f"{trace.path}: /chip has cores that its mesh has not")
+
+
+_MOST_TILES = 1 << 22
+
+
+def mesh_of(chip: Chip) -> Mesh:
+    """The joined mesh of a chip file, with all its dead links."""
+    return Mesh.of(chip.geometry, [text for fault in chip.faults for text in fault.dead_links])
+
+
+def mesh_map(chip: Chip, mesh: Mesh) -> MeshMap:
+    """Where the cores of a chip stand."""
+    dead = sorted({core for fault in chip.faults for text in fault.dead_cores for core in core_span(text)})
+    return MeshMap(
+        mesh.x, mesh.y, np.array([mesh.width, mesh.height]), np.array([mesh.chip_width, mesh.chip_height]),
+        np.array(dead, np.int64),
+    )  # fmt: skip
+
+
+def link_map(mesh: Mesh, messages: Integers, dead_links: Iterable[str] = ()) -> LinkMap:
+    """Messages by link number, for all links that lead somewhere."""
+    whole = np.arange(4 * mesh.tiles)
+    x, y, direction = whole // 4 % mesh.width, whole // 4 // mesh.width, whole % 4
+    to_x, to_y = x + np.array([1, -1, 0, 0])[direction], y + np.array([0, 0, -1, 1])[direction]
+    inside = (to_x >= 0) & (to_x < mesh.width) & (to_y >= 0) & (to_y < mesh.height)
+    dead = np.zeros(whole.size, np.int64)
+    for text in dead_links:
+        ends = text.split("-")
+        for link in (mesh.link(text), mesh.link("-".join(reversed(ends)))):
+            dead[link] = 1
+    keep = inside & (~mesh.closed | (dead > 0))
+    return LinkMap(x[keep], y[keep], to_x[keep], to_y[keep], messages[keep], dead[keep])
+
+
+def room(geometry: Geometry, cores: Integers) -> tuple[Integers, Integers, Integers]:
+    """Neurons, synapses and inputs that each of ``cores`` can hold, ranges counted in."""
+    most = [np.full(geometry.cores, value, np.int64)
+            for value in (geometry.neurons_per_core, geometry.synapses, geometry.inputs_per_core)]  # fmt: skip
+    for part in geometry.ranges:
+        span = slice(part.span.start, part.span.stop)
+        for limit, own in zip(most, (part.neurons, part.synapses, part.inputs), strict=True):
+            if own is not None:
+                limit[span] = own
+    here = cores % geometry.cores
+    return most[0][here], most[1][here], most[2][here]
+
+
+def core_energy_J(counts: npt.NDArray[Any], prices: PriceTable) -> Floats:
+    """Joules of everything counted in each core, ``counts[core, action]``; static energy is not a core's own."""
+    price = np.where(prices.priced, prices.energy_J, 0.0)
+    return np.asarray(counts @ price, dtype=np.float64)
+
+
+def map_of_machine(machine: Machine) -> ChipMap:
+    """The map of a training run as it stands; counts of a layer are spread over its cores (``Meter.by_core``)."""
+    chip, mesh = machine.scenario.chip, mesh_of(machine.scenario.chip)
+    cores, counts = machine.meter.by_core(machine.totals)
+    held = np.zeros((cores.size, 3), np.int64)
+    for tile in machine.placement.tiles:
+        neurons = getattr(tile, "neurons", tile.columns)
+        held[np.searchsorted(cores, tile.core)] += neurons, tile.rows * tile.columns, tile.rows
+    return ChipMap(
+        CoreMap(
+            cores, mesh.x[cores], mesh.y[cores], held[:, 0], held[:, 1], held[:, 2], *room(chip.geometry, cores),
+            core_energy_J(counts, machine.meter.prices), counts,
+        ),
+        mesh_map(chip, mesh),
+    )  # fmt: skip

@@ -53,8 +53,9 @@ class Input:
 class Case:
     """One published figure, and what is said about it; ``silicon.toml`` says what each status means.
 
-    ``inputs``: by the name that ``count`` knows them by. ``count``, ``adjust``: names in ``silicon_counts``. ``figure``:
-    how the bill is read. ``golden``: the key in measured-onchip.json, empty for other figures.
+    ``inputs``: by the name that ``count`` knows them by. ``count``, ``adjust``: names in ``silicon_counts``.
+    ``figure``: how the bill is read. ``golden``: the key in measured-onchip.json, empty for other figures. ``foreign``:
+    words that the source of no price may hold that this case uses, so that none was taken from its own measurement.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Case:
     golden: str = ""
     adjust: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ class Book:
         return {name: self.inputs[key] for name, key in case.inputs.items()}
 
 
-def read(path: Path = Path(__file__).with_name("silicon.toml")) -> Book:
-    """The book; raises KeyError, TypeError or ValueError where it is not what it should be."""
-    table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+def read() -> Book:
+    """The book of silicon.toml; raises KeyError, TypeError or ValueError where it is not what it should be."""
+    table: dict[str, Any] = tomllib.loads(Path(__file__).with_name("silicon.toml").read_text(encoding="utf-8"))
     inputs = {key: Input(**given) for key, given in table["inputs"].items()}
     book = Book(inputs, *(tuple(Case(**given) for given in table[name]) for name in ("rows", "others")))
     for case in (*book.rows, *book.others):
@@ -112,24 +114,42 @@ def read(path: Path = Path(__file__).with_name("silicon.toml")) -> Book:
     return book
 
 
-def predict(
+@dataclass(frozen=True)
+class Account:
+    """One end of a prediction: the prices that were used, what was counted, and the bill."""
+
+    prices: PriceTable
+    ledger: Ledger
+    paid: Bill
+
+
+def accounts(
     book: Book, case: Case, counts: Mapping[str, Count], adjust: Mapping[str, Callable[[Chip], Chip]]
-) -> Prediction | None:
-    """The case through chip file, ledger and bill; None where there is nothing to predict from.
+) -> dict[Band, Account]:
+    """The case through chip file, ledger and bill; empty where there is nothing to predict from.
 
     Raises InputError when the chip does not price what happens.
     """
-    if not case.count:
+    found: dict[Band, Account] = {}
+    if case.count:
+        chip = load_chip(case.chip)
+        if case.adjust:
+            chip = adjust[case.adjust](chip)
+        for band in BANDS:
+            prices = price_table(chip).at(band)
+            ledger = counts[case.count](chip, prices, {k: given.at(band) for k, given in book.used(case).items()}, band)
+            found[band] = Account(prices, ledger, bill(ledger, prices))
+    return found
+
+
+def predict(
+    book: Book, case: Case, counts: Mapping[str, Count], adjust: Mapping[str, Callable[[Chip], Chip]]
+) -> Prediction | None:
+    """What the accounts come to in the unit of the case; None where there is nothing to predict from."""
+    found = accounts(book, case, counts, adjust)
+    if not found:
         return None
-    chip = load_chip(case.chip)
-    if case.adjust:
-        chip = adjust[case.adjust](chip)
-    found = []
-    for band in BANDS:
-        prices = price_table(chip).at(band)
-        given = {name: each.at(band) for name, each in book.used(case).items()}
-        found.append(_read(case.figure, bill(counts[case.count](chip, prices, given, band), prices)) * SCALE[case.unit])
-    return Prediction(*found)
+    return Prediction(*(_read(case.figure, found[band].paid) * SCALE[case.unit] for band in BANDS))
 
 
 def _read(figure: Figure, paid: Bill) -> float:

@@ -2,9 +2,9 @@
 
 Spiking backpropagation on Loihi: layers, connections, cores and schedule follow the authors' public programme
 (github.com/lanl/spikingBackprop: network_topology_2layer.py, network_parameters_2layer_MNIST.py, backprop_network.py,
-compartment_tools.py), told here in our own words. Layers: ``x`` input, ``h`` hidden, ``o`` output, ``<`` and ``>`` their
-copies with a lower and a higher threshold, ``hT`` and ``oT`` the backward pass, ``d`` the error, ``m`` memories, ``c`` the
-condition, ``t`` the target, ``g`` the gates that take turns, one a tick.
+compartment_tools.py), told here in our own words. Layers: ``x`` input, ``h`` hidden, ``o`` output, ``<`` and ``>``
+their copies with a lower and a higher threshold, ``hT`` and ``oT`` the backward pass, ``d`` the error, ``m`` memories,
+``c`` the condition, ``t`` the target, ``g`` the gates that take turns, one a tick.
 
 Nearest-neighbour search: the board of Frady et al. as one of its 32 chips, each of which holds 2,400 of the patterns.
 """

@@ -36,7 +36,8 @@ from neurosim.spec import load
 from neurosim.spec.chip import Chip
 from neurosim.spec.scenario import Scenario
 from neurosim.trace import Trace, TraceWriter, ledger_of, open_trace, tallies_of
-from neurosim.trace.chip_map import map_of_machine, write_chip_map
+from neurosim.trace.chip_map import write_chip_map
+from neurosim.trace.mapped import map_of_machine
 
 __all__ = ["Network", "Recost", "Run", "Simulation", "Trace", "open_trace", "recost", "replay", "resume", "run"]
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
@@ -15,12 +15,9 @@ from neurosim.accounting import ACTIONS, PriceTable
 from neurosim.cli_out import interval, plain, put, put_json, quantity, table
 from neurosim.errors import InputError
 from neurosim.spec import load
-from neurosim.spec.chip import Chip, Geometry, core_span
+from neurosim.spec.chip import Chip, Geometry
 from neurosim.spec.countables import UNITS as UNITS_OF_A_CHIP
 from neurosim.units import UNITS
-
-if TYPE_CHECKING:
-    from neurosim.chip.mesh import Mesh
 
 APART = ("name", "summary", "prices", "static")
 """Keys of a chip that are not among its plain settings."""
@@ -212,7 +209,7 @@ def validate(names: Sequence[str]) -> None:
         try:
             chip = load.load_chip(name)
             prices = accounting.price_table(chip)
-            wrong = missing_costs(chip, prices) + cut_off(chip)
+            wrong = missing_costs(chip, prices) + _fault_problems(chip)
         except InputError as error:
             problems += [f"{error.where or name}: {problem}" for problem in error.problems]
             continue
@@ -235,37 +232,13 @@ def missing_costs(chip: Chip, prices: PriceTable) -> list[str]:
     ]
 
 
-def cut_off(chip: Chip) -> list[str]:
-    """Tiles with living cores that dead links separate from the rest of the mesh."""
-    links = [text for fault in chip.faults for text in fault.dead_links]
-    if not links:
+def _fault_problems(chip: Chip) -> list[str]:
+    """Faults that the chip cannot have: a mesh that falls apart, links where no chip stands."""
+    if not chip.faults:
         return []
-    from neurosim.chip.mesh import Mesh  # loads the kernel compiler: not needed for most files
+    from neurosim.chip import faults  # loads the kernel compiler: not needed for most files
 
-    mesh = Mesh.of(chip.geometry, links)
-    dead = {core for fault in chip.faults for text in fault.dead_cores for core in core_span(text)}
-    living = {int(tile) for core, tile in enumerate(mesh.tile) if core not in dead}
-    lost = sorted(living - _reached(mesh, min(living))) if living else []
-    if not lost:
-        return []
-    x, y = mesh.place(lost[0])
-    return [
-        f"chip.faults: the dead links leave the mesh disconnected: {len(lost)} of {len(living)} tiles with cores, for "
-        f"example {x},{y}, cannot be reached from {','.join(str(at) for at in mesh.place(min(living)))}"
-    ]
-
-
-def _reached(mesh: Mesh, start: int) -> set[int]:
-    """Tiles that a message from ``start`` can get to."""
-    found, edge = {start}, [start]
-    while edge:
-        tile = edge.pop()
-        for link in range(4 * tile, 4 * tile + 4):
-            after = tile + (1, -1, -mesh.width, mesh.width)[link % 4]
-            if not mesh.closed[link] and after not in found:
-                found.add(after)
-                edge.append(after)
-    return found
+    return faults.problems(chip)
 
 
 # schema

@@ -106,6 +106,11 @@ def dead_synapses(strike: Strike, synapses: int, fabrication_seed: int) -> npt.N
     return u < strike.dead_synapse_fraction
 
 
+def kills_synapses(chip: Chip) -> bool:
+    """Whether synapses are dead, or will be, that a network stands on."""
+    return any(fault.dead_synapse_fraction > 0.0 or (fault.tick > 0 and fault.dead_cores) for fault in chip.faults)
+
+
 def _core_problems(fault: Faults, geometry: Geometry, path: str) -> list[str]:
     found = []
     for k, text in enumerate(fault.dead_cores):

@@ -48,8 +48,19 @@ class Composition:
     """Ticks per inference: 1 for analog networks."""
 
 
-def compose(scenario: Scenario, plan: NetworkPlan, classes: int, cores: int) -> Composition:
-    """The kernel source for a scenario on its laid-out network, which takes ``cores`` cores."""
+def compose(
+    scenario: Scenario,
+    plan: NetworkPlan,
+    classes: int,
+    cores: int,
+    *,
+    dead_synapses: bool = False,
+    dead_neurons: bool = False,
+) -> Composition:
+    """The kernel source for a scenario on its laid-out network, which takes ``cores`` cores.
+
+    ``dead_synapses``, ``dead_neurons``: heed those that faults have killed.
+    """
     trainer = scenario.training
     assert isinstance(trainer, Trainer)
     step = trainer.step_plan()
@@ -62,7 +73,7 @@ def compose(scenario: Scenario, plan: NetworkPlan, classes: int, cores: int) -> 
     # a perturbation by writing is in the weights themselves, so reads add none
     forward = replace(step, space="none") if writes else step
     parts = [
-        _head(scenario, plan, step, uses, window, classes),
+        _head(scenario, plan, step, uses, window, classes, dead_neurons),
         emit_step.PRESENT,
         emit_spiking.spiking(plan, forward, spiking, paced_cores) if plan.spiking else "",
         emit_forward.analog(plan, forward) if not plan.spiking else "",
@@ -71,7 +82,7 @@ def compose(scenario: Scenario, plan: NetworkPlan, classes: int, cores: int) -> 
         "" if exact and not writes else _copied("program"),
         emit_step.written(_write_scheme(scenario, trainer), rank1=_is_rank1(plan, step, trainer)),
         emit_step.write(plan, exact),
-        _training(scenario, plan, trainer, step, exact),
+        _training(scenario, plan, trainer, step, exact, dead_synapses),
         emit_step.ACCOUNT,
         _infer(plan, step, writes),
         emit_nodes.refresh(trainer) if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
@@ -113,7 +124,13 @@ def _models(scenario: Scenario, plan: NetworkPlan, trainer: Trainer) -> dict[str
 
 
 def _head(
-    scenario: Scenario, plan: NetworkPlan, step: StepPlan, uses: dict[str, Model], window: int, classes: int
+    scenario: Scenario,
+    plan: NetworkPlan,
+    step: StepPlan,
+    uses: dict[str, Model],
+    window: int,
+    classes: int,
+    dead_neurons: bool,
 ) -> str:
     """Imports, compiled model functions and constants."""
     trainer, chip = scenario.training, scenario.chip
@@ -134,7 +151,9 @@ def _head(
     lines += [f"import {model.module_name} as _{key}" for key, model in uses.items()]
     lines += ["", registers.constants(len(plan.layers)), ""]
     neuron = chip.neuron
-    mismatch = any((neuron.scale_dtod, neuron.slope_dtod, neuron.x_offset_dtod, neuron.y_offset_dtod))
+    mismatch = dead_neurons or any(
+        (neuron.scale_dtod, neuron.slope_dtod, neuron.x_offset_dtod, neuron.y_offset_dtod)
+    )
     one = "np.float32(1.0)" if scenario.network.dtype == "float32" else "1.0"
     lines += [
         f"N_IN = {plan.n_in}",
@@ -185,12 +204,15 @@ def _domains(scenario: Scenario, plan: NetworkPlan) -> list[str]:
     ]
 
 
-def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool) -> str:
-    """The phases perturb, aim, broadcast and learn of the trainer's space."""
-    free = scenario.chip.synapse.stuck_fraction == 0.0
+def _training(
+    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, dead: bool
+) -> str:
+    """The phases perturb, aim, broadcast and learn of the trainer's space; ``dead``: some synapses are."""
+    free = scenario.chip.synapse.stuck_fraction == 0.0 and not dead
     if step.space == "weight":
         two = step.numbers_per_period == 2
-        mismatch = scenario.chip.perturbation.amplitude_dtod > 0.0 and mechanism(scenario, trainer) != "write"
+        differ = dead or scenario.chip.perturbation.amplitude_dtod > 0.0
+        mismatch = differ and mechanism(scenario, trainer) != "write"
         direct = exact and free and trainer.tau_theta == 1 and trainer.optimizer == "plain"
         text = emit_step.WEIGHT_PERTURBATION.format(
             mismatch=" * (ONE + mismatch[e])" if mismatch else "",
@@ -210,7 +232,7 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
         )  # fmt: skip
     if step.space == "none":
         return emit_step.backpropagate(plan) + emit_step.commit() + emit_step.LEARN_GRADIENT + _NO_PERTURB
-    return emit_nodes.training(scenario, plan, trainer, step, exact)
+    return emit_nodes.training(scenario, plan, trainer, step, exact, stuck=not free)
 
 
 def _copied(*names: str) -> str:

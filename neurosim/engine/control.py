@@ -92,10 +92,11 @@ class Control:
             if machine.step == 0 and schedule.refresh:
                 yield self.env.process(self._astrocyte_refresh())
             before = tables.ticks(machine)
+            machine.faults.strike(machine, before)
             if self.mode == "event":
                 yield self.env.process(self._event_step())
             else:
-                self._burst(schedule.next_boundary(machine.step) - machine.step)
+                self._burst(min(schedule.next_boundary(machine.step) - machine.step, self._unbroken_steps()))
                 yield self.env.timeout(tables.ticks(machine) - before)
             if machine.diverged_at is not None:
                 self._diverged()
@@ -118,6 +119,11 @@ class Control:
         machine, schedule = self.machine, self.schedule
         intervals = (schedule.record, schedule.evaluate, schedule.weights, schedule.refresh)
         return machine.step == schedule.steps or any(schedule.due(every, machine.step) for every in intervals)
+
+    def _unbroken_steps(self) -> int:
+        """Steps that surely begin before the next fault strikes."""
+        longest = len(self.machine.composition.step.slots) * self.machine.composition.window
+        return max(1, self.machine.faults.until(tables.ticks(self.machine)) // longest)
 
     def _burst(self, most: int) -> None:
         """One call of the composed kernel, of about BURST_S on this host."""
@@ -274,12 +280,14 @@ class Control:
         self.sink.checkpoint(self.machine.checkpoint(), {
             "totals": self.machine.totals, "before": self._before, "to_target": self.to_target,
             "accuracy": self.accuracy, "cost": self.cost, "evaluated_at": self._evaluated_at,
+            "struck": [strike.number for strike in self.machine.faults.struck],
         })  # fmt: skip
         self._saved_at = time.monotonic()
 
     def resume(self, arenas: dict[str, Any], meta: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.machine.restore(arenas, meta["totals"])
+        self.machine.faults.restore(self.machine, meta.get("struck", []))
         self._before = dict(meta["before"])
         self.to_target, self.accuracy, self.cost = meta["to_target"], meta["accuracy"], meta["cost"]
         self._evaluated_at = int(meta["evaluated_at"])
@@ -287,4 +295,5 @@ class Control:
 
     def summary(self) -> dict[str, Any]:
         """The result so far."""
-        return tables.summary(self.machine, self.bill, self.accuracy, self.cost, self.to_target)
+        result = tables.summary(self.machine, self.bill, self.accuracy, self.cost, self.to_target)
+        return result | {"faults": [strike.described() for strike in self.machine.faults.struck]}

@@ -15,15 +15,17 @@ from neurosim.training.delta import DeltaMGD
 from neurosim.training.node import NodeSpace
 
 
-def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool) -> str:
-    """perturb, aim, broadcast, learn (and refresh) for the node and delta trainers."""
+def training(
+    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, stuck: bool
+) -> str:
+    """perturb, aim, broadcast, learn (and refresh) for the node and delta trainers; ``stuck``: some devices are."""
     assert isinstance(trainer, NodeSpace)
     windowed = is_windowed(plan, trainer)
     parts = [
         _NO_DRAW,
         _sigma(plan, trainer),
         _apply(scenario),
-        _deposit(plan, exact, windowed, stuck=scenario.chip.synapse.stuck_fraction > 0.0),
+        _deposit(plan, exact, windowed, stuck),
         emit_step.commit() if windowed else "",
         _aim_delta(trainer) if isinstance(trainer, DeltaMGD) else _AIM_NODE,
         _broadcast(step),

@@ -14,6 +14,7 @@ from neurosim.chip.meter import Meter, Workload, check_prices
 from neurosim.data import Dataset
 from neurosim.engine import link, program, registers, state
 from neurosim.engine.compose import PHASES, Composition, compose
+from neurosim.engine.training_faults import TrainingFaults
 from neurosim.errors import InputError
 from neurosim.spec.scenario import Scenario
 from neurosim.training.backprop import Backprop
@@ -37,9 +38,7 @@ class Machine:
         self.plan: NetworkPlan = plan_network(scenario.network, data.shape, data.n_out)
         self._check(start)
         self.placement: Placement = place(self.plan, scenario.chip)
-        self.composition: Composition = compose(
-            scenario, self.plan, max(1, data.classes), len({tile.core for tile in self.placement.tiles})
-        )
+        self.composition: Composition = self._compose()
         self.meter: Meter = self._meter()
         check_prices(self.meter, trainer_writes=not trainer.host_loop)
         self.names = registers.tally_names(len(self.plan.layers))
@@ -48,12 +47,32 @@ class Machine:
         step_s = self.meter.step_s(self.composition.step.slots, loads, trainer.tau_theta)
         arrays = state.build(scenario, self.composition, data, step_s, start)
         arrays["pace"] = self.meter.pace()
-        fields = link.layout(arrays)
-        self.arenas, self.arrays = link.pack(arrays, fields, np.dtype(scenario.network.dtype))
-        self.source = link.link(self.composition.source, fields)
+        self._fields = link.layout(arrays)
+        self.arenas, self.arrays = link.pack(arrays, self._fields, np.dtype(scenario.network.dtype))
+        self.source = link.link(self.composition.source, self._fields)
         self._memory = tuple(self.arenas[name] for name in link.ARENAS)
         self._data = tuple(self.arrays[name] for name in link.DATA)
         self._module: ModuleType | None = None
+        self.faults = TrainingFaults(scenario.chip)
+        self.faults.strike(self, 0)
+
+    def _compose(self, *, dead_synapses: bool = False, dead_neurons: bool = False) -> Composition:
+        cores = len({tile.core for tile in self.placement.tiles})
+        return compose(
+            self.scenario, self.plan, max(1, self.data.classes), cores,
+            dead_synapses=dead_synapses, dead_neurons=dead_neurons,
+        )  # fmt: skip
+
+    def recompose(self, *, dead_synapses: bool, dead_neurons: bool) -> None:
+        """Go on with a kernel that heeds dead synapses and neurons, on the same memory."""
+        self.composition = self._compose(dead_synapses=dead_synapses, dead_neurons=dead_neurons)
+        source = link.link(self.composition.source, self._fields)
+        if source != self.source:
+            self.source, self._module = source, None
+
+    def forget(self) -> None:
+        """Weights were changed from outside: what was computed with the old ones no longer holds."""
+        self.arrays["ri"][_RI["STALE"]] = self.arrays["ri"][_RI["CURRENTS_STALE"]] = 1
 
     def _check(self, start: np.ndarray | None) -> None:
         trainer, plan = self.trainer, self.plan
@@ -71,6 +90,12 @@ class Machine:
             problems.append(
                 "training.model: backprop needs analog neurons; the gradient of a spike count is not defined"
             )
+        problems += [
+            f"chip.faults.{k}.dead_links: a trained network keeps the routes it was built with, so links cannot die at "
+            f"tick {fault.tick}; use tick = 0"
+            for k, fault in enumerate(self.scenario.chip.faults)
+            if fault.tick > 0 and fault.dead_links
+        ]
         timing = self.scenario.chip.timing
         if plan.spiking and timing.model not in ("clocked", "simple"):
             problems.append(

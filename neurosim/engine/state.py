@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from neurosim import registry
+from neurosim.chip import faults
 from neurosim.chip.layers import NetworkPlan
 from neurosim.data import Dataset
 from neurosim.engine import registers
@@ -243,8 +244,10 @@ def _injectors(scenario: Scenario, plan: NetworkPlan, composition: Composition, 
         ("mismatch", "weight", plan.parameters, 0),
         ("node_mismatch", "node", plan.activations, 1),
     ):
-        xi = np.zeros(size if composition.step.space == space and std > 0.0 else 1)
-        if xi.size > 1 or (std > 0.0 and composition.step.space == space):
+        here = composition.step.space == space
+        # dead synapses take no perturbation: theirs is -1
+        xi = np.zeros(size if here and (std > 0.0 or (which == 0 and faults.kills_synapses(scenario.chip))) else 1)
+        if here and std > 0.0:
             random.normals(xi, seed, random.STREAM_AMPLITUDE, which, 0, 0)
         arrays[name] = (std * xi).astype(dtype)
     return arrays

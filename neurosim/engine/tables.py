@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosim import accounting
 from neurosim.accounting import ACTIONS, PHASES, Bill, Ledger, PriceTable, Swing
 from neurosim.engine.machine import Machine
 from neurosim.engine.sink import Column, Sink, Table
+from neurosim.spec.chip import StaticPower
 from neurosim.training.delta import DeltaMGD
 
 
@@ -66,20 +69,12 @@ def timing_table(names: tuple[str, ...]) -> Table:
 
 def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
     """Declare every table of a run, and write the names and prices of the ledger's columns."""
-    prices = machine.meter.prices
-    for table in (TRAINING, EVAL, replace(LEDGER, attributes={**LEDGER.attributes, **_built(machine)})):
-        sink.declare(table)
+    sink.declare(TRAINING)
+    sink.declare(EVAL)
+    declare_ledger(sink, machine.meter.prices, _built(machine))
     if machine.scenario.probes.timing:
         sink.declare(timing_table(machine.names))
         sink.write("/timing/name", list(machine.names), "1", "names of the tallies")
-    sink.write("/ledger/action", list(ACTIONS), "1", "names of the ledger's columns")
-    sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")
-    for name, value in (("energy_J", prices.energy_J), ("low_J", prices.low_J), ("high_J", prices.high_J)):
-        sink.write(f"/ledger/price/{name}", value, "J", f"price of one count, {name}")
-    for name, fs in (("latency_fs", prices.latency_fs), ("low_fs", prices.low_fs), ("high_fs", prices.high_fs)):
-        sink.write(f"/ledger/price/{name}", fs, "fs", f"latency of one count, {name}")
-    for name, texts in (("kind", [kind or "none" for kind in prices.kind]), ("source", list(prices.source))):
-        sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")
     dtype = machine.arrays["theta"].dtype.str[1:]
     classes = len(machine.arrays["delta"])
     for layer in machine.plan.trainable:
@@ -102,20 +97,39 @@ def declare(machine: Machine, sink: Sink, agreement: bool) -> None:
         sink.declare(Table("/agreement", (STEP, *columns), {"long_name": "signs of delta against the true gradient"}))
 
 
+def declare_ledger(sink: Sink, prices: PriceTable, built: Mapping[str, Any]) -> None:
+    """Declare the ledger, and write the names and prices of its columns; ``built``: more attributes."""
+    sink.declare(replace(LEDGER, attributes={**LEDGER.attributes, **built, **_static(prices.static)}))
+    sink.write("/ledger/action", list(ACTIONS), "1", "names of the ledger's columns")
+    sink.write("/ledger/phase", list(PHASES), "1", "names of the phases")
+    for name, value in (("energy_J", prices.energy_J), ("low_J", prices.low_J), ("high_J", prices.high_J)):
+        sink.write(f"/ledger/price/{name}", value, "J", f"price of one count, {name}")
+    for name, fs in (("latency_fs", prices.latency_fs), ("low_fs", prices.low_fs), ("high_fs", prices.high_fs)):
+        sink.write(f"/ledger/price/{name}", fs, "fs", f"latency of one count, {name}")
+    for name, texts in (("kind", [kind or "none" for kind in prices.kind]), ("source", list(prices.source))):
+        sink.write(f"/ledger/price/{name}", texts, "1", f"{name} of each price")
+
+
+def _static(static: StaticPower) -> dict[str, Any]:
+    """The static power of all chips and of the cores that were powered."""
+    return {
+        "static_power_W": static.power_W,
+        "static_low_W": static.power_W if static.low_W is None else static.low_W,
+        "static_high_W": static.power_W if static.high_W is None else static.high_W,
+        "static_kind": static.kind,
+        "static_source": static.source,
+    }
+
+
 def _built(machine: Machine) -> dict[str, Any]:
     """Of the built machine, what its scenario's text does not say and a recost needs."""
-    static, data = machine.meter.prices.static, machine.data
+    data = machine.data
     return {
         "cores_used": machine.placement.cores_used,
         "input_shape": [int(length) for length in data.shape],
         "outputs": data.n_out,
         "classes": data.classes,
         "samples": data.n_train,
-        "static_power_W": static.power_W,
-        "static_low_W": static.power_W if static.low_W is None else static.low_W,
-        "static_high_W": static.power_W if static.high_W is None else static.high_W,
-        "static_kind": static.kind,
-        "static_source": static.source,
     }
 
 
@@ -160,7 +174,14 @@ def record_eval(machine: Machine, sink: Sink, bill: Bill, accuracy: float, cost:
 
 def record_ledger(machine: Machine, sink: Sink, ledger: Ledger) -> None:
     """One row of cumulative counts, priced; and of the tallies behind them, where they are asked for."""
-    table = machine.meter.prices
+    sink.append("/ledger", ledger_row(ledger, machine.meter.prices, ticks(machine)))
+    if machine.scenario.probes.timing:
+        tally = [min(machine.totals[name], LARGEST) for name in machine.names]
+        sink.append("/timing", {"tick": [ticks(machine)], "tally": np.array([tally], np.int64)})
+
+
+def ledger_row(ledger: Ledger, table: PriceTable, tick: int) -> dict[str, npt.ArrayLike]:
+    """What the columns of the ledger say about everything up to ``tick``."""
     # prices are applied to the exact integers; the column of counts saturates at the largest 64-bit integer
     exact = [ledger.counts[name] for name in ACTIONS]
     counts = np.array([[min(count, LARGEST) for count in exact]], np.int64)
@@ -169,15 +190,12 @@ def record_ledger(machine: Machine, sink: Sink, ledger: Ledger) -> None:
         each = zip(exact, price.tolist(), strict=True)
         return np.array([[count * joules if count else 0.0 for count, joules in each]])
 
-    sink.append("/ledger", {
-        "tick": [ticks(machine)], "time_s": [accounting.time_s(ledger)], "counts": counts,
+    return {
+        "tick": [tick], "time_s": [accounting.time_s(ledger)], "counts": counts,
         "energy_J": priced(table.energy_J), "energy_low_J": priced(table.low_J), "energy_high_J": priced(table.high_J),
         "static_energy_J": [accounting.static_energy_J(ledger.time_fs, table.static)],
         "phase_time_s": [[ledger.phase_time_fs[phase] * 1e-15 for phase in PHASES]],
-    })  # fmt: skip
-    if machine.scenario.probes.timing:
-        tally = [min(machine.totals[name], LARGEST) for name in machine.names]
-        sink.append("/timing", {"tick": [ticks(machine)], "tally": np.array([tally], np.int64)})
+    }  # fmt: skip
 
 
 def record_weights(machine: Machine, sink: Sink) -> None:

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neurosim.accounting import Swing
+from neurosim.errors import TraceError
 from neurosim.report import chip, curves, energy, states, style, timeline
 from neurosim.report.account import account_of
 from neurosim.trace import TableView, Trace, energy_swings, time_swings
@@ -155,7 +156,7 @@ def _energy_by_unit(trace: Trace) -> Figure:
 
 def _learning_timeline(trace: Trace) -> Figure:
     _need(trace, "/ledger", "phase_time_s", "time_s")
-    if trace.has_table("/training") is False:
+    if not trace.has_table("/training"):
         raise NotShownError("nothing was trained")
     if not timeline.group_times(trace):
         raise NotShownError("the ledger does not say how long the phases took")
@@ -169,7 +170,11 @@ def _learning_timeline(trace: Trace) -> Figure:
 def _tornado(trace: Trace) -> Figure:
     summary = trace.summary
     panels: list[tuple[list[Swing], float, str]] = []
-    for swings, key, unit in ((energy_swings(trace), "energy_J", "J"), (time_swings(trace), "chip_time_s", "s")):
+    try:
+        joules, seconds = energy_swings(trace), time_swings(trace)
+    except (TraceError, ValueError, KeyError, TypeError):  # a trace of another version, or a damaged one
+        raise NotShownError("the ledger of this trace cannot be priced again") from None
+    for swings, key, unit in ((joules, "energy_J", "J"), (seconds, "chip_time_s", "s")):
         if swings and isinstance(summary.get(key), float) and summary[key] > 0.0:
             panels.append((swings, summary[key], unit))
     if not panels:
@@ -183,7 +188,10 @@ def _tornado(trace: Trace) -> Figure:
 
 
 def _chip_map(trace: Trace) -> ChipMap:
-    found = read_chip_map(trace)
+    try:
+        found = read_chip_map(trace)
+    except TraceError as error:
+        raise NotShownError(str(error).removeprefix(f"{trace.path}: ")) from None
     if found is None or found.cores.core.size == 0:
         raise NotShownError("the trace does not say what each core did")
     return found

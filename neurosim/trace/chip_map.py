@@ -6,19 +6,14 @@ in use in ``/chip/core``, over all cores in ``/chip/mesh``, over the links of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosim.accounting import PriceTable
-from neurosim.chip.mesh import Mesh
-from neurosim.engine.machine import Machine
 from neurosim.engine.sink import Sink
 from neurosim.errors import TraceError
-from neurosim.spec.chip import Chip, Geometry, core_span
 from neurosim.trace.reader import Trace
 
 Integers = npt.NDArray[np.int64]
@@ -31,9 +26,7 @@ _CORE = {
     "neurons": ("1", "neurons that it holds"),
     "synapses": ("1", "synapses that it holds"),
     "inputs": ("1", "inputs (axons in) that it holds"),
-    "neurons_most": ("1", "neurons that it can hold"),
-    "synapses_most": ("1", "synapses that it can hold"),
-    "inputs_most": ("1", "inputs that it can hold"),
+    "utilisation": ("1", "how full it is, by what it is fullest of"),
     "energy_J": ("J", "energy of everything counted in it, static energy left out"),
     "counts": ("1", "countables in it; columns named by /ledger/action"),
 }
@@ -64,23 +57,11 @@ class CoreMap:
     neurons: Integers
     synapses: Integers
     inputs: Integers
-    neurons_most: Integers
-    synapses_most: Integers
-    inputs_most: Integers
+    utilisation: Floats
+    """How full each core is: the largest of its shares of what it has only so much of."""
     energy_J: Floats
     counts: npt.NDArray[Any]
     """``[core, action]`` in the order of ACTIONS; whole numbers where the machine counts core by core."""
-
-    @property
-    def utilisation(self) -> Floats:
-        """How full each core is: the largest of its shares of neurons, synapses and inputs."""
-        shares = [
-            held / np.maximum(most, 1)
-            for held, most in (
-                (self.neurons, self.neurons_most), (self.synapses, self.synapses_most), (self.inputs, self.inputs_most),
-            )
-        ]  # fmt: skip
-        return np.asarray(np.max(shares, axis=0), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,68 +156,3 @@ def _check(trace: Trace, found: ChipMap) -> None:
 
 
 _MOST_TILES = 1 << 22
-
-
-def mesh_of(chip: Chip) -> Mesh:
-    """The joined mesh of a chip file, with all its dead links."""
-    return Mesh.of(chip.geometry, [text for fault in chip.faults for text in fault.dead_links])
-
-
-def mesh_map(chip: Chip, mesh: Mesh) -> MeshMap:
-    """Where the cores of a chip stand."""
-    dead = sorted({core for fault in chip.faults for text in fault.dead_cores for core in core_span(text)})
-    return MeshMap(
-        mesh.x, mesh.y, np.array([mesh.width, mesh.height]), np.array([mesh.chip_width, mesh.chip_height]),
-        np.array(dead, np.int64),
-    )  # fmt: skip
-
-
-def link_map(mesh: Mesh, messages: Integers, dead_links: Iterable[str] = ()) -> LinkMap:
-    """Messages by link number, for all links that lead somewhere."""
-    whole = np.arange(4 * mesh.tiles)
-    x, y, direction = whole // 4 % mesh.width, whole // 4 // mesh.width, whole % 4
-    to_x, to_y = x + np.array([1, -1, 0, 0])[direction], y + np.array([0, 0, -1, 1])[direction]
-    inside = (to_x >= 0) & (to_x < mesh.width) & (to_y >= 0) & (to_y < mesh.height)
-    dead = np.zeros(whole.size, np.int64)
-    for text in dead_links:
-        ends = text.split("-")
-        for link in (mesh.link(text), mesh.link("-".join(reversed(ends)))):
-            dead[link] = 1
-    keep = inside & (~mesh.closed | (dead > 0))
-    return LinkMap(x[keep], y[keep], to_x[keep], to_y[keep], messages[keep], dead[keep])
-
-
-def room(geometry: Geometry, cores: Integers) -> tuple[Integers, Integers, Integers]:
-    """Neurons, synapses and inputs that each of ``cores`` can hold, ranges counted in."""
-    most = [np.full(geometry.cores, value, np.int64)
-            for value in (geometry.neurons_per_core, geometry.synapses, geometry.inputs_per_core)]  # fmt: skip
-    for part in geometry.ranges:
-        span = slice(part.span.start, part.span.stop)
-        for limit, own in zip(most, (part.neurons, part.synapses, part.inputs), strict=True):
-            if own is not None:
-                limit[span] = own
-    here = cores % geometry.cores
-    return most[0][here], most[1][here], most[2][here]
-
-
-def core_energy_J(counts: npt.NDArray[Any], prices: PriceTable) -> Floats:
-    """Joules of everything counted in each core, ``counts[core, action]``; static energy is not a core's own."""
-    price = np.where(prices.priced, prices.energy_J, 0.0)
-    return np.asarray(counts @ price, dtype=np.float64)
-
-
-def map_of_machine(machine: Machine) -> ChipMap:
-    """The map of a training run as it stands; counts of a layer are spread over its cores (``Meter.by_core``)."""
-    chip, mesh = machine.scenario.chip, mesh_of(machine.scenario.chip)
-    cores, counts = machine.meter.by_core(machine.totals)
-    held = np.zeros((cores.size, 3), np.int64)
-    for tile in machine.placement.tiles:
-        neurons = getattr(tile, "neurons", tile.columns)
-        held[np.searchsorted(cores, tile.core)] += neurons, tile.rows * tile.columns, tile.rows
-    return ChipMap(
-        CoreMap(
-            cores, mesh.x[cores], mesh.y[cores], held[:, 0], held[:, 1], held[:, 2], *room(chip.geometry, cores),
-            core_energy_J(counts, machine.meter.prices), counts,
-        ),
-        mesh_map(chip, mesh),
-    )  # fmt: skip

@@ -71,7 +71,8 @@ def operations(_: Chip, prices: PriceTable, given: Values, __: Band) -> Ledger:
 def rate(_: Chip, __: PriceTable, given: Values, ___: Band) -> Ledger:
     """Events and updates at their rates, for ``time`` or a second."""
     seconds = given.get("time", 1.0)
-    counts = {"synaptic_event": given["events"], "neuron_updated": given.get("updates", 0.0)}
+    updates = given.get("updates", 0.0)  # a neuron that is updated was visited
+    counts = {"synaptic_event": given["events"], "neuron_visited": updates, "neuron_updated": updates}
     happened = {name: round(each * seconds) for name, each in counts.items()}
     return Ledger(happened, {"compute": femtoseconds(seconds)})
 

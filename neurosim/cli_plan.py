@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from neurosim import api
-from neurosim.cli_out import count, plain, put, quantity, size, table
+from neurosim.cli_out import count, interval, plain, put, quantity, size, table
 from neurosim.engine import link, tables
+from neurosim.engine.forecast import PROBE_S, forecast
 from neurosim.engine.machine import Machine
 from neurosim.engine.schedule import Schedule
 from neurosim.engine.sink import NullSink, Table
@@ -20,6 +21,11 @@ from neurosim.training.delta import DeltaMGD
 
 FILE_OVERHEAD_B = 100_000
 """Of a trace: names, units, prices with their sources, the chip's and the scenario's text."""
+HOW = {
+    "probe": f"from the first steps, taken for about {PROBE_S:g} s just now",
+    "model": "from the network's shapes (rough; from the first steps once the kernel is compiled)",
+}
+"""How a run was foreseen, in words."""
 
 
 def validate(names: Sequence[str]) -> None:
@@ -39,11 +45,13 @@ def validate(names: Sequence[str]) -> None:
 
 
 def plan(name: str, machine: Machine) -> dict[str, Any]:
-    """Everything that is known before the first step. Nothing is compiled or written."""
+    """All that is known or foreseen before the first step; nothing is compiled or written. Uses up the machine."""
     scenario, step, schedule = machine.scenario, machine.composition.step, Schedule.of(machine.scenario)
     trainer = scenario.training
     assert isinstance(trainer, Trainer)
-    step_s = _step_s(machine, trainer)
+    needs_compiling, arrays_B, trace_B = machine.needs_compiling, _memory(machine), trace_size(machine, schedule)
+    seen = forecast(machine, trace_B)
+    bill = seen.bill
     placement, full = machine.placement, machine.placement.utilisation
     assert full is not None
     there = {name: sum(full.capacities.limits[name].tolist()) for name in ("neurons", "synapses")}
@@ -72,22 +80,23 @@ def plan(name: str, machine: Machine) -> dict[str, Any]:
             "evaluate_every": schedule.evaluate, "weights_every": schedule.weights, "refresh_every": schedule.refresh,
         },
         "chip_time": {
-            "step_s": step_s, "run_s": step_s * schedule.steps,
-            "bare_run_s": schedule.steps * scenario.chip.timing.perturbation_period_s,
+            "step_s": bill.chip_time_s / seen.steps, "run_s": bill.chip_time_s, "run_low_s": bill.chip_time_low_s,
+            "run_high_s": bill.chip_time_high_s,
+            "bare_run_s": seen.steps * scenario.chip.timing.perturbation_period_s,
         },
-        "memory_B": _memory(machine),
-        "trace_B": trace_size(machine, schedule),
-        "needs_compiling": machine.needs_compiling,
+        "energy": {
+            "run_J": bill.energy_J, "run_low_J": bill.energy_low_J, "run_high_J": bill.energy_high_J,
+            "by_action_J": bill.energy_by_action_J, "static_J": bill.static_energy_J,
+        },
+        "host": {
+            "time_s": seen.host_time_s, "load_s": seen.load_s, "how": seen.how, "memory_B": seen.memory_B,
+            "steps": seen.steps, "ended_by": seen.ended_by, "inferences": seen.inferences,
+            "diverged_at": seen.diverged_at,
+        },
+        "memory_B": arrays_B,
+        "trace_B": trace_B,
+        "needs_compiling": needs_compiling,
     }  # fmt: skip
-
-
-def _step_s(machine: Machine, trainer: Trainer) -> float:
-    """Mean duration of a step: a sample is loaded every tau_x steps, one pulse goes out every tau_theta steps."""
-    meter, slots = machine.meter, machine.composition.step.slots
-    always = meter.step_s(slots, False, 2)
-    loading = meter.step_s(slots, True, 2) - always
-    writing = meter.step_s(slots, False, 1) - always
-    return always + loading / trainer.tau_x + writing / trainer.tau_theta
 
 
 def _network(machine: Machine) -> dict[str, Any]:
@@ -142,7 +151,7 @@ def _rows(path: str, schedule: Schedule) -> int:
     """Rows that a table will have."""
     if path.startswith("/weights/"):
         return 2 + (schedule.steps // schedule.weights if schedule.weights else 0)
-    if path in ("/training", "/ledger"):
+    if path in ("/training", "/ledger", "/timing"):
         return -(-schedule.steps // schedule.record)
     return 1 + -(-schedule.steps // schedule.evaluate)
 
@@ -151,6 +160,7 @@ def show(plan: dict[str, Any]) -> None:
     """The plan for people."""
     kind = " (HYPOTHETICAL)" if plan["hypothetical"] else ""
     network, time_, training, place = plan["network"], plan["chip_time"], plan["training"], plan["placement"]
+    energy, host = plan["energy"], plan["host"]
     data, schedule, settings = plan["data"], plan["schedule"], plan["training"]["settings"]
     put(f"{plan['scenario']} on {plan['chip']}{kind}, seed {plan['seed']}: a dry run", "")
     put(table(
@@ -176,17 +186,33 @@ def show(plan: dict[str, Any]) -> None:
         ("training", ", ".join(f"{key} {_value(value)}" for key, value in settings.items())),
         ("mechanism", f"{probe}, difference {training['difference']}"),
         ("a step", f"{training['inferences_per_step']} inferences of {ticks} tick{'s' if ticks > 1 else ''}, "
-                   f"{quantity(time_['step_s'], 's')} with one pulse a write"),
-        ("the run", f"{count(schedule['steps'])} steps, {count(schedule['inferences'])} inferences, "
-                    f"{quantity(time_['run_s'], 's')} with one pulse a write"),
+                   f"about {quantity(time_['step_s'], 's')}"),
+        ("the run", f"{count(host['steps'])} steps{_ended(host)}, {count(host['inferences'])} inferences"),
+        ("  chip time", f"about {quantity(time_['run_s'], 's')}{_span(time_['run_low_s'], time_['run_high_s'], 's')}"),
         ("  bare figure", f"{quantity(time_['bare_run_s'], 's')} (steps x perturbation period)"),
+        ("  energy", f"about {quantity(energy['run_J'], 'J')}{_span(energy['run_low_J'], energy['run_high_J'], 'J')}"),
+        ("  on this computer", f"about {quantity(host['time_s'], 's')}, {HOW[host['how']]}"),
         ("recorded", f"every {count(schedule['record_every'])} steps; accuracy every "
                      f"{count(schedule['evaluate_every'])} steps"),
-        ("memory", f"{size(plan['memory_B'])} of arrays"),
+        ("memory", f"about {size(host['memory_B'])} at the peak, {size(plan['memory_B'])} of it arrays"),
         ("trace", f"about {size(plan['trace_B'])}, spikes not counted"),
         ("kernel", "will be compiled first, about 20 s" if plan["needs_compiling"] else "compiled already"),
     ]  # fmt: skip
+    if host["diverged_at"] is not None:
+        rows.append(
+            ("WARNING", f"the cost is not finite at step {count(host['diverged_at'])}: lower the learning rate")
+        )
     put(table(("", ""), rows))
+
+
+def _ended(host: dict[str, Any]) -> str:
+    return "" if host["ended_by"] == "steps" else f" (stop.{host['ended_by']} ends it)"
+
+
+def _span(low: float, high: float, unit: str) -> str:
+    """An interval behind a value, where there is one."""
+    ends = interval(low, high, unit)
+    return f" ({ends})" if ends else ""
 
 
 def _type(layer: dict[str, Any]) -> str:

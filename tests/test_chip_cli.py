@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 from test_cli import Call, Result
 
+import neurosim as ns
 from neurosim import cli_chips, files, models, registry
 from neurosim.cli import main
 from neurosim.errors import InputError
@@ -508,3 +509,50 @@ def test_schema_command(neurosim: Call, chip_file: Path) -> None:
     for bad in (".", "absent/chip.schema.json"):
         assert neurosim("chip", "schema", "-o", bad).code == 2
     assert sorted(path.name for path in Path().iterdir()) == ["chip.schema.json", "meshed.toml"]
+
+
+# docs/architecture.md
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, Any]:
+    """The chip file of the page."""
+    blocks = [tomllib.loads(text) for text in re.findall(r"^```toml\n(.*?)^```", PAGE, re.S | re.M)]
+    return next(table for table in blocks if table.get("name") == "two-chips")
+
+
+def test_the_page_knows_every_key(checker: Checker) -> None:
+    written = set(re.findall(r"`\[*([\w.]+)\]*`", PAGE))
+    devices = {key for name, about in checker.schema["$defs"].items() if name.startswith("device-")
+               for key in about["properties"]}  # fmt: skip
+    keys = {key for table, key, _ in properties(checker.schema)} - devices
+    assert {key for key in keys - written if f"`{key}`" not in PAGE} <= {"static", "prices", "synapse", "neuron"}
+    assert written.issuperset(COUNTABLES)
+
+
+def test_the_worked_example(neurosim: Call, checker: Checker, example: dict[str, Any], tmp_path: Path) -> None:
+    """The file of the page is valid, fits the schema, and a message between its chips costs what the page says."""
+    path = tmp_path / "two-chips.toml"
+    path.write_text(tomli_w.dumps(example), encoding="utf-8")
+    assert neurosim("chip", "validate", path).code == 0
+    assert checker.problems(example) == []
+    network = ns.Network()
+    network.add_population("src", 1, model="if", bias=1.0, threshold=0.5)
+    network.add_population("dst", 1, model="if", threshold=1e9)
+    network.connect("src", "dst", pre=[0], post=[0], weights=0.0)
+    network.place("src", core=0)
+    network.place("dst", core=15)
+    out = ns.Simulation(str(path), network, timing="clocked").run(10)
+    happened = {name: count for name, count in out.counts.items() if count}
+    assert happened["hop_east"] == 20
+    assert happened["hop_chip"] == happened["hop_south"] == happened["neuron_fired"] == happened["message"] == 10
+    assert "hop_west" not in happened
+    assert "hop_north" not in happened
+    message = 3 + 4 + (2 * 10 + 500 + 20) + 5 + 6
+    updates = happened["neuron_updated"]
+    events, received = happened["synaptic_event"], happened["message_received"]  # those of the last tick may be to come
+    dynamic_J = 1e-12 * (10 * message - (10 - events) * 6 - (10 - received) * 5 + 2 * 10 * 1 + 2 * updates)
+    assert out.energy_J - out.static_energy_J == pytest.approx(dynamic_J, rel=1e-12)
+    assert out.static_energy_J == pytest.approx((2e-3 + 2 * 0.1e-3) * 10e-6, rel=1e-12)

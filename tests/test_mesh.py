@@ -156,7 +156,11 @@ def test_bad_links_are_all_listed() -> None:
         Mesh.of(geometry(), ["0,0-1,2", "0,0-0,9", "0;0-0,1", "0,0-1,0"])
     text = "\n".join(error.value.problems)
     assert len(error.value.problems) == 3
-    for part in ("1,2 are not neighbours", "no tile 0,9; x runs from 0 to 3, y from 0 to 2", "write two tiles as x,y-x,y"):
+    for part in (
+        "1,2 are not neighbours",
+        "no tile 0,9; x runs from 0 to 3, y from 0 to 2",
+        "write two tiles as x,y-x,y",
+    ):
         assert part in text, text
 
 

@@ -141,8 +141,8 @@ def route_around(
     way = mesh.reaches(*ends)
     hops = np.zeros((pairs.size, len(HOPS)), np.int64)
     hops[way] = mesh.tile_hops(ends[0][way], ends[1][way])
-    arrives = way[pair] & ~dead[destination] & ~dead[core[source]]
-    lost = ~arrives & ~dead[core[source]]
+    arrives = way[pair] & ~dead[destination]  # what left a core before it died goes its way
+    lost = ~arrives
     lost_hops = np.stack([np.bincount(source[lost], hops[pair[lost], k], n) for k in range(len(HOPS))], axis=1)
     routes = Axons(
         np.searchsorted(source[arrives], np.arange(n + 1)).astype(np.int64), destination[arrives], synapses[arrives],

@@ -151,9 +151,7 @@ def _head(
     lines += [f"import {model.module_name} as _{key}" for key, model in uses.items()]
     lines += ["", registers.constants(len(plan.layers)), ""]
     neuron = chip.neuron
-    mismatch = dead_neurons or any(
-        (neuron.scale_dtod, neuron.slope_dtod, neuron.x_offset_dtod, neuron.y_offset_dtod)
-    )
+    mismatch = dead_neurons or any((neuron.scale_dtod, neuron.slope_dtod, neuron.x_offset_dtod, neuron.y_offset_dtod))
     one = "np.float32(1.0)" if scenario.network.dtype == "float32" else "1.0"
     lines += [
         f"N_IN = {plan.n_in}",
@@ -204,9 +202,7 @@ def _domains(scenario: Scenario, plan: NetworkPlan) -> list[str]:
     ]
 
 
-def _training(
-    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, dead: bool
-) -> str:
+def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, dead: bool) -> str:
     """The phases perturb, aim, broadcast and learn of the trainer's space; ``dead``: some synapses are."""
     free = scenario.chip.synapse.stuck_fraction == 0.0 and not dead
     if step.space == "weight":

@@ -15,9 +15,7 @@ from neurosim.training.delta import DeltaMGD
 from neurosim.training.node import NodeSpace
 
 
-def training(
-    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, stuck: bool
-) -> str:
+def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, stuck: bool) -> str:
     """perturb, aim, broadcast, learn (and refresh) for the node and delta trainers; ``stuck``: some devices are."""
     assert isinstance(trainer, NodeSpace)
     windowed = is_windowed(plan, trainer)

@@ -1,10 +1,10 @@
 """What a run will come to, before it is started: chip time, energy, host time, memory.
 
-Where the kernel is compiled already, a *probe* says: the machine takes steps for about a second, and its tallies and its
-pace are carried on to the end of the run. Otherwise a *model* says, from the shapes of the network: what every step
-tallies for certain, rough shares for what depends on the data (half the neurons of a relu layer are active, spiking
-neurons fire in a fifth of the ticks), and nanoseconds per operation on a machine whose speed is measured in a few
-milliseconds.
+Where the kernel is compiled already, a *probe* says: the machine takes steps for about a second, and its tallies and
+its pace are carried on to the end of the run. Otherwise a *model* says, from the shapes of the network: what every
+step tallies for certain, rough shares for what depends on the data (half the neurons of a relu layer are active,
+spiking neurons fire in a fifth of the ticks), and nanoseconds per operation on a machine whose speed is measured in a
+few milliseconds.
 
 A machine that was probed is used up: build another one for the run.
 """
@@ -23,7 +23,6 @@ import numpy as np
 from neurosim import accounting, registry
 from neurosim.accounting import Bill, Ledger
 from neurosim.chip.layers import LayerPlan
-from neurosim.engine import registers, tables
 from neurosim.engine.agreement import sign_agreement
 from neurosim.engine.machine import Machine
 from neurosim.engine.schedule import Schedule
@@ -33,14 +32,14 @@ PROBE_S = 1.0
 """Host seconds of a probe."""
 COMPILE_S, COMPILE_B = 9.0, 130_000_000
 """A composed kernel: 6 to 13 s and about this much memory, on the machine that the speeds were taken on."""
-REFERENCE_S = 0.6e-3
+REFERENCE_S = 0.17e-3
 """There, `_speed` measures this."""
-OPERATION_S, DEVICE_S, STEP_S, TICK_S = 0.25e-9, 1.0e-9, 0.5e-6, 4e-9
+OPERATION_S, DEVICE_S, STEP_S, TICK_S = 0.4e-9, 1.5e-9, 0.8e-6, 6e-9
 """There: one multiplication or one weight's perturbation, one device that is pulsed, one step, one neuron's tick."""
 ROW_S, SAVE_B_PER_S = 0.7e-3, 150e6
 """There: one row of every table, and checkpoints and weights on their way to the disk."""
 RELU_ACTIVE, SPIKE_RATE, PULSED = 0.5, 0.2, 0.3
-"""Of the model: active relu neurons, spikes a tick, and pulses per device of an array that is written in small steps."""
+"""Of the model: active relu neurons, spikes a tick, and pulses for each device of an array that takes small steps."""
 MEAN_SQUARE = 0.3
 """Of the model: the squared activation of a hidden neuron."""
 

@@ -33,6 +33,7 @@ PHYSICAL = (
     "astrocyte",
     "timing.tick_s",
     "capabilities.delay_matching",
+    "faults",
 )
 """Settings of a chip that can change what happens on it, not only what it costs; for naming what differs."""
 COSTS = (
@@ -99,7 +100,8 @@ def _same(here: Machine, there: Machine) -> bool:
         there.arrays["pi"][_DELAY_MATCHED] = here.arrays["pi"][_DELAY_MATCHED]
     if there.meter.pair == 0:
         there.arrays["pf"][_CELL_PAIR] = here.arrays["pf"][_CELL_PAIR]
-    return here.source == there.source and all(
+    # faults that strike later stand neither in the source nor in the memory
+    return here.scenario.chip.faults == there.scenario.chip.faults and here.source == there.source and all(
         np.array_equal(arena, there.arenas[name], equal_nan=True) for name, arena in here.arenas.items()
     )
 

@@ -126,9 +126,7 @@ def _bit(words: Words, k: int) -> int:
 
 
 @kernel(cache=True)
-def _hand(
-    i: int, c: int, used: Integers, seen: Words, first: Integers, source: Stamps, needs: Integers
-) -> None:
+def _hand(i: int, c: int, used: Integers, seen: Words, first: Integers, source: Stamps, needs: Integers) -> None:
     used[c, 0] += 1
     used[c, 2] += needs[i, 0]
     used[c, 3] += needs[i, 1]

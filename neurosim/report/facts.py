@@ -27,9 +27,9 @@ class Facts:
     account: Account | None
     note: str
 
-    def get(self, key: str) -> Any:
+    def get(self, key: str, default: Any = None) -> Any:
         """A key of the summary, or None."""
-        return self.values.get(key)
+        return self.values.get(key, default)
 
     @property
     def hypothetical(self) -> bool:
@@ -83,10 +83,17 @@ def _who(facts: Facts) -> str:
     chip = f"the chip {facts.get('chip')}" if facts.get("chip") else "a chip without a name"
     kind = " (a HYPOTHETICAL chip: nobody has built it)" if facts.hypothetical else ""
     seed = f", seed {facts.get('seed')}" if facts.get("seed") is not None else ""
+    if facts.get("kind") == "network":
+        size = f" of {count(facts.get('neurons'))} neurons and {count(facts.get('synapses'))} synapses"
+        return f"A network{size} was driven by hand on {chip}{kind}{seed}."
     return f"Scenario {facts.get('scenario') or 'without a name'} was trained on {chip}{kind}{seed}."
 
 
 def _how_well(facts: Facts) -> str:
+    if facts.get("kind") == "network":
+        counts = facts.get("counts")
+        spikes = count(counts.get("neuron_fired", 0) if isinstance(counts, Mapping) else None)
+        return f"In {count(facts.get('ticks'))} ticks ({facts.get('timing')} timing) its neurons fired {spikes} times."
     effort = f"{count(facts.get('steps'))} steps ({count(facts.get('inferences'))} inferences)"
     if _number(facts.get("accuracy")):
         cost = f" at a cost of {facts.get('cost'):.4g}" if _number(facts.get("cost")) else ""
@@ -99,7 +106,7 @@ def _how_well(facts: Facts) -> str:
 def _how_dear(facts: Facts) -> str:
     if not _number(facts.get("energy_J")):
         return ""
-    time = f"takes {show(facts.get('chip_time_s'), 's')} and " if _number(facts.get("chip_time_s")) else ""
+    time = f"takes {chip_time(facts)} and " if _number(facts.get("chip_time_s")) else ""
     power = f", {show(facts.get('power_W'), 'W')} on average" if _number(facts.get("power_W")) else ""
     share = facts.get("assumed_share")
     rest = f"; {percent(share)} of the energy rests on assumed prices" if _number(share) and share > 0.0 else ""
@@ -108,7 +115,8 @@ def _how_dear(facts: Facts) -> str:
 
 def _what_bounds(facts: Facts) -> str:
     bound = facts.get("bound_by")
-    return f"What bounds the length of a step is: {bound}." if isinstance(bound, str) and bound else ""
+    what = "tick" if facts.get("kind") == "network" else "step"
+    return f"What bounds the length of a {what} is: {bound}." if isinstance(bound, str) and bound else ""
 
 
 def _silence(facts: Facts) -> str:
@@ -134,7 +142,11 @@ def key_rows(facts: Facts) -> list[tuple[str, str]]:
         ("Updates", count(facts.get("updates"))),
         ("Devices written", count(facts.get("devices_written"))),
         ("Weight pulses", count(facts.get("weight_pulses"))),
-        ("Chip time", _quantity(facts.get("chip_time_s"), "s")),
+        ("Neurons", count(facts.get("neurons"))),
+        ("Synapses", count(facts.get("synapses"))),
+        ("Cores in use", count(facts.get("cores_used"))),
+        ("Timing model", _text(facts.get("timing"))),
+        ("Chip time", chip_time(facts)),
         ("Energy", energy(facts)),
         ("Static part", _quantity(facts.get("static_energy_J"), "J")),
         ("Power", _quantity(facts.get("power_W"), "W")),
@@ -208,6 +220,15 @@ def energy(facts: Facts) -> str:
         return "–"
     span = f" (between {show(low, 'J')} and {show(high, 'J')})" if _number(low) and _number(high) and high > low else ""
     return show(value, "J") + span
+
+
+def chip_time(facts: Facts) -> str:
+    """Time on the chip, with its interval where latencies have one."""
+    value, low, high = (facts.get(key) for key in ("chip_time_s", "chip_time_low_s", "chip_time_high_s"))
+    if not _number(value):
+        return "–"
+    span = f" (between {show(low, 's')} and {show(high, 's')})" if _number(low) and _number(high) and high > low else ""
+    return show(value, "s") + span
 
 
 def _quantity(value: Any, unit: str) -> str:

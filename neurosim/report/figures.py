@@ -19,7 +19,7 @@ from neurosim.errors import TraceError
 from neurosim.report import chip, curves, energy, states, style, timeline
 from neurosim.report.account import account_of
 from neurosim.trace import TableView, Trace, energy_swings, time_swings
-from neurosim.trace.chip_map import ChipMap, read_chip_map
+from neurosim.trace.chip_map import ChipMap, TickTimeline, read_chip_map, read_timeline
 
 _WIDE = 11.0
 _MOST_LAYERS = 6
@@ -199,6 +199,23 @@ def _chip_map(trace: Trace) -> ChipMap:
 
 def _floor_plan(trace: Trace) -> Figure:
     return floor_plan_figure(_chip_map(trace))
+
+
+def tick_figure(found: TickTimeline) -> Figure:
+    """Who is busy when within one tick."""
+    figure = _figure(_WIDE, 1.2 + 0.3 * max(3, timeline.timeline_rows(found)))
+    timeline.plot_tick_timeline(found, figure.subplots())
+    return figure
+
+
+def _tick(trace: Trace) -> Figure:
+    try:
+        found = read_timeline(trace)
+    except TraceError as error:
+        raise NotShownError(str(error).removeprefix(f"{trace.path}: ")) from None
+    if found is None or found.core.size == 0:
+        raise NotShownError("no tick was followed core by core (run a network with record_timing=True)")
+    return tick_figure(found)
 
 
 def _link_load(trace: Trace) -> Figure:
@@ -384,6 +401,13 @@ KINDS = (
         "Messages that crossed each link between neighbouring tiles, in either direction: of the two lines between "
         "them each keeps to the right of its way. Thin grey lines: never used.",
         _link_load,
+    ),
+    _Kind(
+        "tick_timeline",
+        "The longest tick",
+        "Who is busy when in the longest tick of the run: each core with its neurons and what it sends, then with what "
+        "it receives, until the barrier. The slowest core is the one that the others wait for.",
+        _tick,
     ),
     _Kind(
         "silent_probes",

@@ -32,6 +32,9 @@ UNIT_COLOURS = {
 }  # fmt: skip
 GROUP_COLOURS = {"forward": BLUE, "communication": PURPLE, "learning": VERMILION, "waiting": "#c9c9c9"}
 """What a training run spends its time on (``accounting.PHASE_GROUPS``)."""
+BUSY_COLOURS = {"generation": GREEN, "processing": BLUE, "mesh": PURPLE, "barrier": "#b3b3b3"}
+"""What a core, the mesh or the whole chip is busy with within a tick."""
+BUSY_NAMES = {"generation": "neurons and sending", "processing": "receiving", "mesh": "messages on the mesh"}
 GROUP_NAMES = {group: group for group in GROUP_COLOURS} | {"forward": "forward pass"}
 
 TRAFFIC = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.18, 1.0, 256)), name="traffic")

@@ -122,6 +122,31 @@ def read_chip_map(trace: Trace) -> ChipMap | None:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class TickTimeline:
+    """Who was busy when within one tick; times in s from its beginning."""
+
+    tick: int
+    core: Integers
+    """-1 for the chip as a whole."""
+    what: tuple[str, ...]
+    start_s: Floats
+    end_s: Floats
+
+
+def read_timeline(trace: Trace) -> TickTimeline | None:
+    """The tick whose timeline a trace holds, the longest of its run; None where it holds none."""
+    if not _has(trace, "/timeline/core"):
+        return None
+    core, start, end = (trace.array(f"/timeline/{name}") for name in ("core", "start_s", "end_s"))
+    what = tuple(trace.texts("/timeline/what"))
+    if len({core.shape, start.shape, end.shape, (len(what),)}) != 1:
+        raise TraceError(f"{trace.path}: the datasets of /timeline differ in length")
+    if not (np.isfinite(start).all() and np.isfinite(end).all() and (start <= end).all() and (start >= 0.0).all()):
+        raise TraceError(f"{trace.path}: /timeline has intervals that end before they begin")
+    return TickTimeline(int(trace.array("/timeline/tick")), core.astype(np.int64), what, start, end)
+
+
 def _has(trace: Trace, name: str) -> bool:
     try:
         trace.array(name)

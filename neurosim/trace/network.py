@@ -1,0 +1,282 @@
+"""The trace of a network driven by hand: the same file as a training run's, written block by block while it runs.
+
+A :class:`NetworkTrace` takes the blocks that ``Simulation.run(on_block=...)`` hands over, about ten a second: spikes,
+one row of the ledger, and on request one row per tick. Nothing of a run is kept in memory but its last block, so a run
+may be as long as the disk is large. docs/trace.md has the layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import tomli_w
+
+from neurosim import accounting
+from neurosim.accounting import ACTIONS, Bill, Ledger, PriceTable
+from neurosim.chip.mesh import HOPS
+from neurosim.engine import tables
+from neurosim.engine.simulation import Simulation
+from neurosim.engine.sink import Column, Table
+from neurosim.kernels.random import RNG_VERSION
+from neurosim.trace.chip_map import ChipMap, write_chip_map
+from neurosim.trace.layout import Status
+from neurosim.trace.mapped import core_map, link_map, mesh_map
+from neurosim.trace.writer import TraceWriter
+
+if TYPE_CHECKING:
+    from neurosim.engine.network_output import Block, TickTimes
+
+KIND = "network"
+"""The root attribute ``kind`` of these traces; those of training runs have none."""
+
+SCENARIO = "hand-driven network"
+"""What stands in the summary where a training run has its scenario."""
+
+BY_CORE = ("neuron_updated", "neuron_fired", "message", "message_received", "synaptic_event")
+"""Countables that are followed tick by tick in each core."""
+
+PER_TICK = ("neuron_visited", *BY_CORE, *HOPS)
+"""Countables of the rows of ``/ticks``; ``barrier`` happens once in each."""
+
+
+class NetworkTrace:
+    """An open trace that a simulation's blocks go to; ``close`` or ``discard`` it."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        simulation: Simulation,
+        *,
+        record: tuple[str, ...],
+        ticks: bool,
+        by_core: bool,
+        force: bool,
+    ) -> None:
+        self._simulation = simulation
+        self._ticks, self._by_core = ticks, by_core
+        self._cores = np.asarray(simulation.cores_in_use)
+        self._network = {population.name: population.size for population in simulation.network.populations}
+        self._first_tick = simulation.tick
+        self._links_before = simulation.link_loads()
+        self._before = Ledger()
+        self._ledger = Ledger()
+        self._counts: Mapping[str, npt.NDArray[np.int64]] = {}
+        self._longest = -1
+        self._timeline: tuple[int, Any] | None = None
+        attributes = {
+            "kind": KIND, "scenario": SCENARIO, "seed": simulation.seed, "rng_version": RNG_VERSION,
+            "fabrication_seed": simulation.chip.fabrication_seed,
+        }  # fmt: skip
+        self.writer = TraceWriter.create(path, force=force, attributes=attributes)
+        self._declare(record)
+
+    @property
+    def prices(self) -> PriceTable:
+        """What the run is charged with."""
+        return self._simulation.prices
+
+    def _declare(self, record: tuple[str, ...]) -> None:
+        simulation, sink = self._simulation, self.writer
+        sink.write("/config/chip", tomli_w.dumps(_plain(simulation.chip)), "1", "the chip, resolved")
+        sink.write("/config/network", tomli_w.dumps(described(simulation)), "1", "the network, without its synapses")
+        sink.write("/config/name", SCENARIO, "1", "what was run")
+        tables.declare_ledger(sink, self.prices, {"cores_used": self._cores.size})
+        if self._ticks:
+            sink.declare(_TICKS)
+            sink.write("/ticks/action", list(PER_TICK), "1", "names of the columns of counts")
+        if self._by_core:
+            sink.declare(_by_core_table(self._cores.size))
+            sink.write("/ticks/core/number", self._cores, "1", "core numbers of the columns")
+        for name in record:
+            size = self._network[name]
+            sink.declare(Table(f"/spikes/{name}", _SPIKES, {"long_name": f"spikes of {name}", "neurons": size}))
+        sink.flush()
+
+    def block(self, block: Block) -> None:
+        """Take what happened in some ticks."""
+        end = block.first_tick + block.ticks
+        for name, spikes in block.spikes.items():
+            self.writer.append(f"/spikes/{name}", {"tick": spikes.tick, "neuron": spikes.neuron.astype(np.int32)})
+        self._before, self._ledger, self._counts = self._ledger, block.ledger, block.counts_by_core
+        self.writer.append("/ledger", tables.ledger_row(block.ledger, self.prices, end))
+        if block.timing is not None:
+            self._follow(block.timing)
+        self.writer.flush()
+
+    def _follow(self, timing: TickTimes) -> None:
+        """One row for each tick of a block, and the longest tick so far."""
+        counts = _tick_counts(timing)
+        number = np.arange(timing.first_tick, timing.first_tick + timing.ticks)
+        if self._ticks and timing.ticks:
+            columns = np.stack([counts[name] for name in PER_TICK], axis=1)
+            energy = self._tick_energy_J(counts, timing)
+            self.writer.append("/ticks", {"tick": number, "time_fs": timing.time_fs, "counts": columns,
+                                          "energy_J": energy})  # fmt: skip
+        if self._by_core and timing.ticks:
+            there = np.searchsorted(self._cores, timing.cores)
+            rows: dict[str, npt.ArrayLike] = {"tick": number}
+            whole = {**{name: timing.counts[name] for name in BY_CORE}, "generation_fs": timing.generation_fs,
+                     "processing_fs": timing.processing_fs}  # fmt: skip
+            for name, values in whole.items():
+                columns = np.zeros((timing.ticks, self._cores.size), np.int64)
+                columns[:, there] = values
+                rows[name] = columns
+            self.writer.append("/ticks/core", rows)
+        if timing.ticks and int(timing.time_fs.max()) > self._longest:
+            longest = int(timing.time_fs.argmax())
+            self._longest = int(timing.time_fs[longest])
+            self._timeline = (timing.first_tick + longest, timing.timeline(timing.first_tick + longest))
+
+    def _tick_energy_J(self, counts: Mapping[str, npt.NDArray[np.int64]], timing: TickTimes) -> npt.NDArray[np.float64]:
+        """Energy of each tick, static energy included; NaN where a countable that costs is not followed by tick."""
+        prices, static = self.prices, self.prices.static
+        energy = static.power_W * timing.time_fs * 1e-15
+        happened = {name: count - self._before.counts[name] for name, count in self._ledger.counts.items()}
+        followed = {**counts, "barrier": np.ones(timing.ticks, np.int64)}
+        events, sums = counts["synaptic_event"], int(counts["synaptic_event"].sum())
+        for name in ("cell_read", "cell_read_conductance"):  # a whole number of them to each synaptic event
+            if happened[name] and sums and happened[name] % sums == 0:
+                followed[name] = events * (happened[name] // sums)
+        for name, count in happened.items():
+            price = float(prices.energy_J[prices.index(name)])
+            if not count or price == 0.0:
+                continue
+            if name not in followed or int(followed[name].sum()) != count:
+                return np.full(timing.ticks, np.nan)
+            energy = energy + followed[name] * price
+        return energy
+
+    def close(self, status: Status, host_time_s: float) -> Path:
+        """Write where things happened, the summary and the status; returns the trace's path."""
+        if self._counts:
+            write_chip_map(self.writer, self._chip_map())
+        if self._timeline is not None:
+            self._write_timeline(*self._timeline)
+        return self.writer.close(status, self.summary(host_time_s))
+
+    def discard(self) -> None:
+        """Leave no file behind: for a run that was refused before its first tick."""
+        path = self.writer.path
+        self.writer.abandon()
+        path.unlink(missing_ok=True)
+
+    def _chip_map(self) -> ChipMap:
+        simulation = self._simulation
+        counts = np.zeros((self._cores.size, len(ACTIONS)), np.int64)
+        for name, each in self._counts.items():
+            counts[:, ACTIONS.index(name)] = each[self._cores]
+        held, mesh = simulation.mapping.utilisation, simulation.mesh
+        loads = (simulation.link_loads() - self._links_before).reshape(-1)
+        dead = [text for fault in simulation.chip.faults for text in fault.dead_links]
+        return ChipMap(
+            core_map(mesh, held, self._cores, counts, self.prices), mesh_map(simulation.chip, mesh),
+            link_map(mesh, loads, dead),
+        )  # fmt: skip
+
+    def _write_timeline(self, tick: int, intervals: Any) -> None:
+        sink = self.writer
+        sink.write("/timeline/tick", tick, "tick", "the longest tick of the run, which the intervals are of")
+        cores = np.array([-1 if each.core is None else each.core for each in intervals], np.int64)
+        sink.write("/timeline/core", cores, "1", "the core; -1 for the chip as a whole")
+        sink.write("/timeline/what", [each.what for each in intervals], "1", "what it is busy with")
+        for name in ("start_s", "end_s"):
+            values = np.array([getattr(each, name) for each in intervals], np.float64)
+            sink.write(f"/timeline/{name}", values, "s", f"{name.removesuffix('_s')}, from the beginning of the tick")
+
+    def summary(self, host_time_s: float) -> dict[str, Any]:
+        """What the run came to, with the keys of a training run's summary where it has them."""
+        simulation, ledger = self._simulation, self._ledger
+        bill: Bill = accounting.bill(ledger, self.prices)
+        phases = {phase: fs for phase, fs in ledger.phase_time_fs.items() if fs}
+        return {
+            "kind": KIND,
+            "scenario": SCENARIO,
+            "chip": simulation.chip.name,
+            "hypothetical": simulation.chip.hypothetical,
+            "seed": simulation.seed,
+            "timing": simulation.timing,
+            "ticks": simulation.tick - self._first_tick,
+            "first_tick": self._first_tick,
+            "neurons": simulation.network.neurons,
+            "synapses": simulation.network.synapses,
+            "chip_time_s": bill.chip_time_s,
+            "chip_time_low_s": bill.chip_time_low_s,
+            "chip_time_high_s": bill.chip_time_high_s,
+            "energy_J": bill.energy_J,
+            "energy_low_J": bill.energy_low_J,
+            "energy_high_J": bill.energy_high_J,
+            "energy_by_action_J": bill.energy_by_action_J,
+            "static_energy_J": bill.static_energy_J,
+            "power_W": bill.power_W,
+            "assumed_share": bill.assumed_share,
+            "bound_by": bill.bound_by,
+            "cores_used": self._cores.size,
+            "counts": {name: count for name, count in ledger.counts.items() if count},
+            "time_by_phase_fs": phases,
+            "time_interval_fs": [ledger.time_low_fs, ledger.time_high_fs],
+            "time_by_phase_s": {phase: fs * 1e-15 for phase, fs in phases.items()},
+            "host": {"time_s": host_time_s, "trace": str(self.writer.path)},
+        }
+
+
+_SPIKES = (
+    Column("tick", "tick", "tick in which the neuron fired, from the simulation's first", "i8"),
+    Column("neuron", "1", "number of the neuron in its population", "i4"),
+)
+_TICKS = Table(
+    "/ticks",
+    (
+        Column("tick", "tick", "the tick, from the simulation's first", "i8"),
+        Column("time_fs", "fs", "how long it lasted", "i8"),
+        Column("counts", "1", "countables in this tick; columns named by /ticks/action", "i8", (len(PER_TICK),)),
+        Column("energy_J", "J", "energy of this tick, static included; NaN where not everything is followed by tick"),
+    ),
+    {"long_name": "one row per tick"},
+)
+
+
+def _by_core_table(cores: int) -> Table:
+    columns = [Column("tick", "tick", "the tick, from the simulation's first", "i8")]
+    columns += [Column(name, "1", f"{name} in each core", "i4", (cores,)) for name in BY_CORE]
+    columns += [
+        Column("generation_fs", "fs", "time that each core spent on its neurons and on sending", "i8", (cores,)),
+        Column("processing_fs", "fs", "time that each core spent on what it received", "i8", (cores,)),
+    ]
+    return Table("/ticks/core", tuple(columns), {"long_name": "one row per tick, one column per core in use"})
+
+
+def _tick_counts(timing: TickTimes) -> dict[str, npt.NDArray[np.int64]]:
+    """Countables of the whole chip, tick by tick."""
+    counts = {name: each.sum(axis=1) for name, each in timing.counts.items()}
+    counts |= {name: timing.hops[:, k] for k, name in enumerate(HOPS)}
+    return {name: np.asarray(counts.get(name, np.zeros(timing.ticks, np.int64))) for name in PER_TICK}
+
+
+def described(simulation: Simulation) -> dict[str, Any]:
+    """Populations and connections as TOML-ready tables; synapse lists and weights are left out."""
+    populations, connections = [], []
+    for population in simulation.network.populations:
+        bias = population.bias
+        same = bool((bias == bias[0]).all())
+        parameters = population.parameters.model_dump(mode="json", exclude_none=True)
+        table = {"name": population.name, "size": population.size, **parameters}
+        populations.append({**table, "bias": float(bias[0]) if same else "one for each neuron"})
+    for connection in simulation.network.connections:
+        connections.append({"source": connection.source.name, "target": connection.target.name,
+                            "synapses": len(connection)})  # fmt: skip
+    return {
+        "timing": simulation.timing,
+        "seed": simulation.seed,
+        "populations": populations,
+        "connections": connections,
+    }
+
+
+def _plain(chip: Any) -> dict[str, Any]:
+    """The chip as TOML-ready tables."""
+    table: dict[str, Any] = chip.model_dump(mode="json", exclude_none=True)
+    return table

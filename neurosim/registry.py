@@ -12,6 +12,7 @@ kind          functions
 ============  ==========================================================================================
 rate          ``activate(z)``, ``derivative(z, a)``
 spiking       ``integrate(v, current, leak)``
+dynamic       ``integrate``, ``fires``, ``reset`` and the constants ``STATES``, ``RECEPTORS`` (``neurons/dynamic.py``)
 device        ``step(w, up, scale_up, scale_down, w_min, w_max)``: the mean change by one pulse
 perturbation  ``fill(words, seed, block)``, ``value(word, n, size, amplitude)`` and the constant ``BLOCK``
 cost          ``cost(y, target, smoothing)``, ``gradient(y, target, smoothing, out)``, ``residual(c)``
@@ -37,6 +38,7 @@ from neurosim.errors import InputError
 REQUIRED = {
     "rate": ("activate", "derivative"),
     "spiking": ("integrate",),
+    "dynamic": ("integrate", "fires", "reset", "STATES", "RECEPTORS"),
     "device": ("step",),
     "perturbation": ("fill", "value", "BLOCK"),
     "cost": ("cost", "gradient", "residual"),

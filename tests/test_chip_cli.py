@@ -103,7 +103,7 @@ def test_show_says_how_the_chip_is_built(neurosim: Call, chip_file: Path) -> Non
         "64 neurons, 128 inputs, 4,096 synapses, 32 axons out",
         "131,072 B; a synapse takes 1.5 B, a neuron 8 B",
         "750 mV, 100 MHz, 14 nm, at room temperature",
-        "10 ns from 1 tiles on, 30 ns from 4 tiles on",
+        "10 ns from 1 tile on, 30 ns from 4 tiles on",
         "cores 1, 4..5; links 0,0-1,0; 1 % of the synapses, from tick 3 on",
     ):
         assert said in shown.out

@@ -29,7 +29,7 @@ from neurosim.models.perturbations import sinusoidal
 
 Array = npt.NDArray[Any]
 models.load_builtin()
-BUILTIN = {kind: registry.names(kind) for kind in ("rate", "spiking", "device", "perturbation", "cost")}
+BUILTIN = {kind: registry.names(kind) for kind in ("rate", "spiking", "dynamic", "device", "perturbation", "cost")}
 ROOT = Path(__file__).parent.parent
 
 
@@ -61,7 +61,10 @@ def result_is_float32(function: Callable[..., Any], *arguments: Any) -> bool:
 def test_every_model_of_the_design_is_there() -> None:
     assert BUILTIN == {
         "rate": ["linear", "relu", "sigmoid", "tanh"],
-        "spiking": ["if", "lif"],
+        "spiking": ["if", "lif", "loihi-lif"],
+        "dynamic": [
+            "escape-rate", "izhikevich", "lif-adaptive", "lif-dual", "lif-kinetic-1", "lif-kinetic-2", "mihalas-niebur",
+        ],
         "device": ["constant-step", "ideal", "quantized", "soft-bounds"],
         "perturbation": ["random", "sequential", "sequential-paired", "sinusoidal", "walsh"],
         "cost": ["cross-entropy", "mse"],

@@ -16,15 +16,36 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from test_trace import CLASSES, declare_all, summary_of, table, write_all, write_names, write_run
 
-from neurosim.errors import InputError
-from neurosim.report import curves, energy, figures, states, style, write_report
+from neurosim import models
+from neurosim.accounting import ACTIONS, PHASE_GROUPS, PHASES, Ledger, Swing, price_table
+from neurosim.chip.mesh import Mesh
+from neurosim.engine.tables import declare_ledger, ledger_row
+from neurosim.errors import InputError, TraceError
+from neurosim.report import chip, curves, energy, figures, states, style, timeline, write_report
 from neurosim.report.account import account_of
+from neurosim.spec.chip import Geometry
+from neurosim.spec.load import load_chip
 from neurosim.trace import Trace, TraceWriter, open_trace
+from neurosim.trace.chip_map import (
+    ChipMap,
+    CoreMap,
+    MeshMap,
+    TickTimeline,
+    read_chip_map,
+    read_timeline,
+    write_chip_map,
+)
+from neurosim.trace.mapped import link_map
 
-ALL = {kind.name for kind in figures.KINDS}
+models.load_builtin()
+
+CHIP_FIGURES = {"floor_plan", "link_load", "tick_timeline", "tornado"}
+"""What needs a built machine: its places, its links, its own price table."""
+ALL = {kind.name for kind in figures.KINDS} - CHIP_FIGURES
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>$\\frac{$ {{ 7*7 }}"
 CHIP = 'name = "analog-if"\nhypothetical = true\n[static]\npower_W = 1.5e-3\nsource = "a guess"\nkind = "published"\n'
 
@@ -152,7 +173,7 @@ class TestPage:
         assert len([tag for tag, _ in page.tags if tag == "img"]) == len(page.images)
         assert not [1 for _, attributes in page.tags for name in attributes if name.startswith("on")]
         assert "{{ 7*7 }}" in page.text
-        assert page.images.keys() == ALL - {"learning", "silent_probes", "fields"}
+        assert page.images.keys() == ALL - {"learning", "silent_probes", "fields", "learning_timeline"}
 
     def test_what_does_not_add_up_is_said(self, tmp_path: Path) -> None:
         text = Page(write_report(write_run(tmp_path / "run.h5", summary_of(energy_J=1e-4)))).text
@@ -247,7 +268,8 @@ class TestFigures:
         with mpl.rc_context(style.RC):
             for plot in (
                 curves.plot_accuracy, curves.plot_cost, curves.plot_silent_probes, curves.plot_agreement,
-                energy.plot_energy_by_action, energy.plot_energy_by_kind, energy.plot_time_by_phase,
+                energy.plot_energy_by_action, energy.plot_energy_by_kind, energy.plot_energy_by_unit,
+                energy.plot_time_by_phase, timeline.plot_learning_shares, timeline.plot_learning_totals,
             ):  # fmt: skip
                 axes = Figure().subplots()
                 assert plot(trace, axes) is axes
@@ -265,7 +287,8 @@ class TestFigures:
         write_all(writer, step_s=step_s)
         with open_trace(writer.close("complete", {})) as trace, mpl.rc_context(style.RC):
             for kind in figures.KINDS:
-                check_legible(kind.name, kind.draw(trace))
+                if kind.name in ALL:
+                    check_legible(kind.name, kind.draw(trace))
 
     def test_wide_intervals_make_a_logarithmic_axis(self, tmp_path: Path) -> None:
         writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
@@ -302,7 +325,7 @@ class TestFigures:
         writer.write("/ledger/action", [f"a_very_long_name_of_an_action_{i}" for i in range(n)], "1", "a")
         writer.append("/ledger", {"tick": [1], "counts": [[1] * n], "energy_J": [10.0 ** -np.arange(n)]})
         with open_trace(writer.close("complete", {})) as trace, mpl.rc_context(style.RC):
-            for kind in figures.KINDS[1:3]:
+            for kind in figures.KINDS[1:4]:
                 check_legible(kind.name, kind.draw(trace))
 
     def test_account(self, trace: Trace) -> None:
@@ -326,6 +349,207 @@ class TestFigures:
         """Kinds of prices can be told apart without colour: assumed ones are hatched."""
         assert len({*style.CYCLE}) == len(style.CYCLE)
         assert len({*style.KIND_COLOURS.values()}) == len(style.KIND_COLOURS)
+
+
+CHIPS: dict[str, tuple[dict[str, Any], int, tuple[int, ...], tuple[str, ...]]] = {
+    "one core": ({"cores": 1}, 1, (), ()),
+    "two of eight": ({"cores": 8, "mesh_width": 4}, 2, (), ()),
+    "Loihi": ({"cores": 128, "cores_per_tile": 4, "mesh_width": 8, "mesh_height": 4, "tile_order": "columns"}, 90,
+              (5, 6, 77), ("0,0-1,0", "3,2-3,3")),
+    "4096 cores": ({"cores": 4096, "mesh_width": 64}, 3000, (100, 101), ()),
+    "six chips": ({"cores": 32, "mesh_width": 4, "cores_per_tile": 2, "chips": 6, "chip_columns": 3}, 150, (1,), ()),
+    "a row": ({"cores": 48, "mesh_width": 48}, 30, (), ()),
+    "a column": ({"cores": 60, "mesh_width": 2}, 30, (), ()),
+}  # fmt: skip
+"""Geometry, cores in use, dead cores, dead links."""
+
+
+def chip_map(name: str) -> ChipMap:
+    """A chip on which every core in use sends to some others."""
+    given, used, dead, dead_links = CHIPS[name]
+    rng = np.random.default_rng(len(name))
+    geometry = Geometry(neurons_per_core=64, inputs_per_core=128, **given)
+    mesh = Mesh.of(geometry, dead_links)
+    cores = np.sort(rng.choice([c for c in range(geometry.all_cores) if c not in dead], used, replace=False))
+    neurons, inputs = rng.integers(1, 65, used), rng.integers(1, 129, used)
+    pairs = np.unique(mesh.tile[rng.choice(cores, (2, 500))], axis=1)
+    first, links = mesh.tile_paths(pairs[0], pairs[1])
+    sent = np.repeat(rng.integers(1, 100, pairs.shape[1]), np.diff(first))
+    messages = np.bincount(links, weights=sent, minlength=4 * mesh.tiles).astype(np.int64)
+    places = CoreMap(
+        cores, mesh.x[cores], mesh.y[cores], neurons, neurons * inputs, inputs, np.maximum(neurons / 64, inputs / 128),
+        rng.gamma(2.0, 1e-9, used), np.zeros((used, len(ACTIONS)), np.int64),
+    )  # fmt: skip
+    size, chip_size = np.array([mesh.width, mesh.height]), np.array([mesh.chip_width, mesh.chip_height])
+    return ChipMap(
+        places, MeshMap(mesh.x, mesh.y, size, chip_size, np.array(dead, np.int64)), link_map(mesh, messages, dead_links)
+    )
+
+
+def tick_of(cores: int, *, overlap: bool = False) -> TickTimeline:
+    """A tick in which ``cores`` cores generate, then receive (or both at once), and wait for a barrier."""
+    rng = np.random.default_rng(cores)
+    ready, busy = rng.uniform(2e-7, 1e-6, (2, cores))
+    begin = ready * 0.5 if overlap else ready
+    end = float((begin + busy).max())
+    number = np.arange(cores)
+    return TickTimeline(
+        17, np.concatenate([number, number, [-1, -1]]),
+        ("generation",) * cores + ("processing",) * cores + ("mesh", "barrier"),
+        np.concatenate([np.zeros(cores), begin, [1e-7, end]]), np.concatenate([ready, begin + busy, [end, end + 5e-7]]),
+    )  # fmt: skip
+
+
+class TestChip:
+    @pytest.mark.parametrize("name", CHIPS)
+    def test_labels_can_be_read(self, name: str) -> None:
+        drawn = chip_map(name)
+        with mpl.rc_context(style.RC):
+            check_legible(name, figures.floor_plan_figure(drawn))
+            if drawn.links is not None and drawn.links.messages.any():
+                check_legible(name, figures.link_figure(drawn))
+
+    @pytest.mark.parametrize("name", CHIPS)
+    def test_every_core_has_a_place_of_its_own(self, name: str) -> None:
+        """The heat map holds each core's value once, in the cell of its tile, and nothing else."""
+        drawn = chip_map(name)
+        grid = chip.grid_of(drawn.mesh)
+        cells = grid.row * grid.shape[1] + grid.column
+        assert np.unique(cells).size == cells.size == drawn.mesh.tile_x.size
+        assert np.array_equal(grid.column // grid.across, drawn.mesh.tile_x)
+        assert np.array_equal(grid.row // grid.down, drawn.mesh.tile_y)
+        image = grid.image(drawn.cores.core, drawn.cores.energy_J)
+        assert np.nansum(image) == pytest.approx(drawn.cores.energy_J.sum(), rel=1e-12)
+        assert np.isfinite(image).sum() == drawn.cores.core.size
+        with mpl.rc_context(style.RC):
+            axes = Figure().subplots()
+            shown = chip.plot_floor_plan(drawn, axes, drawn.cores.energy_J, "energy")
+        assert np.ma.sum(shown.get_array()) == pytest.approx(drawn.cores.energy_J.sum(), rel=1e-12)
+        for core in drawn.mesh.dead:
+            x, y, width, height = grid.box(int(core))
+            assert round(x + width / 2) == drawn.mesh.tile_x[core]
+            assert round(y + height / 2) == drawn.mesh.tile_y[core]
+
+    def test_links_lie_beside_one_another(self) -> None:
+        """Both directions of a link are drawn apart, each on the right of its way, between its two tiles."""
+        links = chip_map("Loihi").links
+        assert links is not None
+        ends = chip._ends(links, np.ones(links.x.size, np.bool_), 0.5)
+        assert np.unique(ends.round(6).reshape(len(ends), -1), axis=0).shape[0] == links.x.size
+        for link in range(0, links.x.size, 7):
+            (x, y), (to_x, to_y) = ends[link]
+            way = np.array([links.to_x[link] - links.x[link], links.to_y[link] - links.y[link]])
+            aside = np.array([(x + to_x) / 2, (y + to_y) / 2]) - [
+                (links.x[link] + links.to_x[link]) / 2, (links.y[link] + links.to_y[link]) / 2,
+            ]  # fmt: skip
+            assert np.cross(np.append(way, 0), np.append(aside, 0))[2] > 0  # y grows downwards
+
+    def test_a_dead_link_carries_nothing(self) -> None:
+        links = chip_map("Loihi").links
+        assert links is not None
+        assert links.dead.sum() == 4  # two links, two directions
+        assert not links.messages[links.dead > 0].any()
+
+    @pytest.mark.parametrize("cores", [1, 3, 24, 4096])
+    @pytest.mark.parametrize("overlap", [False, True])
+    def test_tick(self, cores: int, overlap: bool) -> None:
+        """The slowest core stands at the top; rows that are left out are counted."""
+        found = tick_of(cores, overlap=overlap)
+        with mpl.rc_context(style.RC):
+            figure = figures.tick_figure(found)
+            check_legible("tick", figure)
+        axes = figure.axes[0]
+        own = found.core >= 0
+        slowest = found.core[own][found.end_s[own].argmax()]
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        assert labels[0].startswith(f"core {slowest}")
+        assert labels[-2:] == ["mesh", "barrier"]
+        assert len(labels) == min(cores, 24) + 2
+        assert (f"{cores - 24} faster cores" in axes.get_title(loc="right")) == (cores > 24)
+        bars = [patch for patch in axes.patches if patch.get_width() > 0]
+        assert len(bars) == 2 * min(cores, 24) + 2
+        assert max(patch.get_x() + patch.get_width() for patch in bars) == pytest.approx(found.end_s.max())
+
+    def test_map_comes_back_from_a_trace(self, tmp_path: Path) -> None:
+        written = chip_map("six chips")
+        writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
+        declare_ledger(writer, price_table(load_chip("analog-if")), {"cores_used": 150})
+        write_chip_map(writer, written)
+        write_chip_map(writer, written)  # in place of the first
+        with open_trace(writer.close("complete", {"energy_J": 1.0})) as trace:
+            read = read_chip_map(trace)
+            assert read is not None
+            assert read.links is not None
+            for part in ("cores", "mesh", "links"):
+                for column, values in vars(getattr(written, part)).items():
+                    assert np.array_equal(getattr(getattr(read, part), column), values), (part, column)
+        page = Page(write_report(tmp_path / "run.h5"))
+        assert {"floor_plan", "link_load"} <= page.images.keys()
+        assert read_timeline_of(tmp_path / "run.h5") is None
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("/chip/core/tile_x", [999] * 150), ("/chip/core/core", [999] * 150), ("/chip/core/tile_y", [0]),
+            ("/chip/mesh/size", [0, 3]), ("/chip/mesh/size", [10**9, 10**9]), ("/chip/mesh/dead", [-1]),
+            ("/chip/link/to_x", [3]), ("/chip/mesh/chip_size", [4]),
+        ],
+    )  # fmt: skip
+    def test_maps_that_make_no_sense(self, tmp_path: Path, name: str, value: list[int]) -> None:
+        """They are said to be so, and the rest of the page is written."""
+        writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
+        write_chip_map(writer, chip_map("six chips"))
+        writer.write(name, np.array(value), "1", "made up")
+        with open_trace(writer.close("complete", {})) as trace, pytest.raises(TraceError, match="/chip"):
+            read_chip_map(trace)
+        page = Page(write_report(tmp_path / "run.h5"))
+        assert not CHIP_FIGURES & page.images.keys()
+        assert re.search(r"The chip's cores: (the datasets of )?/chip", page.text)
+
+    def test_tornado(self) -> None:
+        """Bars run from the total at the low to the total at the high price, the widest at the top."""
+        swings = [Swing("message", -1e-6, 3e-6), Swing("static power", -5e-7, 5e-7), Swing("barrier", 0.0, 2e-7)]
+        with mpl.rc_context(style.RC):
+            figure = Figure(figsize=(11, 3), layout="constrained")
+            FigureCanvasAgg(figure)
+            axes = energy.plot_tornado(swings, 4e-6, "J", figure.subplots())
+            check_legible("tornado", figure)
+            spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+            ends = [(min(*low, *high), max(*low, *high)) for low, high in zip(spans[::2], spans[1::2], strict=True)]
+            assert ends == [pytest.approx((4e-6 + swing.low, 4e-6 + swing.high)) for swing in swings]
+            wide = energy.plot_tornado([Swing("message", -1e-6, 1e-3)], 4e-6, "J", Figure().subplots())
+            assert wide.get_xscale() == "log"
+
+    def test_energy_by_unit_is_all_of_it(self, trace: Trace) -> None:
+        account = account_of(trace)
+        assert account is not None
+        units = energy.energy_by_unit(account)
+        sums = [sum(line.energy_J for line in lines) for lines in units.values()]
+        assert sum(sums) == pytest.approx(account.energy_J, rel=1e-12)
+        assert sums == sorted(sums, reverse=True)
+
+    def test_learning_shares_are_the_ledgers(self, tmp_path: Path) -> None:
+        """Forward pass, communication, learning and waiting: the phases' own times, every second once."""
+        writer = TraceWriter.create(tmp_path / "run.h5", force=False, attributes={})
+        declare_ledger(writer, price_table(load_chip("analog-if")), {})
+        ledger = Ledger()
+        for block in range(1, 4):
+            ledger += Ledger({}, {phase: 10**9 * (k + block) for k, phase in enumerate(PHASES)})
+            writer.append("/ledger", ledger_row(ledger, price_table(load_chip("analog-if")), block))
+        with open_trace(writer.close("complete", {})) as trace:
+            groups = timeline.group_times(trace)
+            whole = timeline.plot_learning_shares(trace, Figure().subplots())
+        assert groups.keys() == PHASE_GROUPS.keys()
+        for group, phases in PHASE_GROUPS.items():
+            wanted = [1e-6 * sum(PHASES.index(phase) + block for phase in phases) for block in range(1, 4)]
+            assert groups[group] == pytest.approx(wanted, rel=1e-9)
+        assert sum(seconds.sum() for seconds in groups.values()) == pytest.approx(ledger.time_fs * 1e-15)
+        assert whole.get_ylim() == (0.0, 1.0)
+
+
+def read_timeline_of(path: Path) -> TickTimeline | None:
+    with open_trace(path) as trace:
+        return read_timeline(trace)
 
 
 def check_legible(name: str, figure: Figure) -> None:

@@ -279,7 +279,10 @@ class _Mapper:
         found = [] if isinstance(filled, CapacityError) else [filled]
         with contextlib.suppress(CapacityError):
             found.append(self._within_axons(self._grow))
-        return self._swap(min(found, key=self._traffic)) if found else None
+        if not found:
+            return None
+        start = min(found, key=self._traffic)
+        return min((self._swap(core) for core in (start, *self._snake(start))), key=self._traffic)
 
     def _grow(self, needs: Integers) -> Integers:
         core = self.by_hand.copy()
@@ -290,6 +293,25 @@ class _Mapper:
 
     def _traffic(self, core: Integers) -> int:
         return int(cores.route(core, self.wiring, self.mesh).hops.sum())
+
+    def _snake(self, core: Integers) -> list[Integers]:
+        """The contents of cores in the same order, but along rows of tiles from west to east and back in turn.
+
+        Another start for the swaps: neighbours in the order stay neighbours at the ends of rows. None where some core
+        is too small for what it would get.
+        """
+        movable = self.limits[0, :-1] > 0
+        movable[self.by_hand[self.by_hand >= 0]] = False
+        y, x = self.mesh.y[movable], self.mesh.x[movable]
+        along = np.flatnonzero(movable)[np.lexsort((np.where(y % 2 == 0, x, -x), y))]
+        old = np.unique(core)
+        old = old[movable[old]]
+        new = np.arange(self.capacities.cores)
+        new[old] = along[: old.size]
+        held = use(core, self.wiring, self.capacities)
+        if any((held[name][old] > self.capacities.limits[name][new[old]]).any() for name in RESOURCES):
+            return []
+        return [new[core]]
 
     def _swap(self, core: Integers) -> Integers:
         """The contents of whole cores exchanged, so that those that talk to one another stand close together."""

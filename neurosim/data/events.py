@@ -241,12 +241,17 @@ class AddressMap:
     def __call__(self, events: Events) -> Integers:
         """The neuron of each event, -1 for none."""
         if events.size != self.table.shape[0]:
-            raise InputError(f"is made for {self.table.shape[0]} addresses, the events have {events.size}", "address map")
-        if events.polarity is None:
-            if (self.table[:, 0] != self.table[:, 1]).any():
-                raise InputError("tells polarities apart, and these events have none: use polarity='ignore'", "address map")
-            return self.table[events.address, 1]
-        return self.table[events.address, events.polarity]
+            raise InputError(
+                f"is made for {self.table.shape[0]} addresses, the events have {events.size}", "address map"
+            )
+        polarity: NDArray[Any] | int = 1
+        if events.polarity is not None:
+            polarity = events.polarity
+        elif (self.table[:, 0] != self.table[:, 1]).any():
+            fault = "tells polarities apart, and these events have none: use polarity='ignore'"
+            raise InputError(fault, "address map")
+        neuron: Integers = self.table[events.address, polarity]
+        return neuron
 
 
 def address_map(
@@ -259,7 +264,7 @@ def address_map(
     """Neurons for the addresses of a recorder of this ``shape``.
 
     ``polarity``: two neurons per place, neuron = 2 place + polarity (``"last"``, like images with their channel last)
-    or neuron = polarity places + place (``"first"``); one neuron for both (``"ignore"``); only ``"on"`` or only ``"off"``.
+    or neuron = polarity places + place (``"first"``); one neuron for both (``"ignore"``); only ``"on"`` or ``"off"``.
     ``crop``: the part that is kept, (first, end) along each axis, end not included: ((3, 31), (3, 31)) is the middle
     28x28 of 34x34. ``pool``: so many neighbours along each axis share a neuron, and must divide what is kept.
 

@@ -5,8 +5,8 @@ saccades, Frontiers in Neuroscience 9:437 (2015). A file has no header; an event
 
     bits 39-32 x    31-24 y    23 polarity (1: on)    22-0 time in microseconds
 
-An entry with y = 240, one row below the sensor (ATIS, 240 rows), is no event: the recorder's clock ran over, and 2^13 us
-are added to the time of everything that follows. The page does not mention it; the authors' own reader does it.
+An entry with y = 240, one row below the sensor (ATIS, 240 rows), is no event: the recorder's clock ran over, and
+2^13 us are added to the time of everything that follows. The page does not mention it; the authors' own reader does it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _blocks(path: Path, shape: tuple[int, int], ordered: bool, block: int) -> It
         cut = []
         if size % EVENT:
             whole = size // EVENT
-            cut = [f"byte {whole * EVENT}: cut short: {size} bytes are {whole} events of {EVENT} bytes and {size % EVENT} more"]
+            what = f"cut short: {size} bytes are {whole} events of {EVENT} bytes and {size % EVENT} more"
+            cut = [f"byte {whole * EVENT}: {what}"]
         while True:
             raw = stream.read(block * EVENT)
             entries = np.frombuffer(raw, np.uint8, count=len(raw) // EVENT * EVENT).reshape(-1, EVENT)
@@ -105,7 +106,9 @@ def _decode(
         return f"byte {byte} (event {byte // EVENT})"
 
     height, width = shape
-    problems = listed((x >= width) | (y >= height), tell, lambda i: f"x = {x[i]}, y = {y[i]} is outside {width}x{height}")
+    problems = listed(
+        (x >= width) | (y >= height), tell, lambda i: f"x = {x[i]}, y = {y[i]} is outside {width}x{height}"
+    )
     if ordered:
         problems += backwards(time, tell, last)
     if problems or not place.size:
@@ -138,8 +141,8 @@ class NMnist:
 def open_nmnist(folder: str | os.PathLike[str] | None = None, part: Literal["train", "test"] = "train") -> NMnist:
     """Find N-MNIST as its authors pack it, ``Train/0/00002.bin``, and list its files; nothing is read yet.
 
-    ``folder`` is looked in first, then ``NEUROSIM_DATA``; below them n-mnist/, N-MNIST/, NMNIST/, nmnist/ and the folder
-    itself. The set is not downloaded: it has no mirror with a checksum of its own (CC BY-SA 4.0, 1.1 GB).
+    ``folder`` is looked in first, then ``NEUROSIM_DATA``; below them n-mnist/, N-MNIST/, NMNIST/, nmnist/ and the
+    folder itself. The set is not downloaded: it comes as zip files of 1.1 GB that one unpacks oneself (CC BY-SA 4.0).
 
     Raises :class:`InputError` for a wrong argument and for stray files, :class:`DataError` where the set is not found.
     """
@@ -155,9 +158,11 @@ def open_nmnist(folder: str | os.PathLike[str] | None = None, part: Literal["tra
             if os.path.isdir(place):
                 return _listed(place)
             tried.append(str(place))
-    lines = ["the recordings were found nowhere. Looked for:", *(f"  - {place}" for place in tried or ["no folder: none was given"])]
-    help_ = "get Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist, unpack them into"
-    raise DataError("\n".join(["n-mnist: " + lines[0], *lines[1:], f"What helps: {help_} DIR/n-mnist and set NEUROSIM_DATA=DIR"]))
+    lines = ["n-mnist: the recordings were found nowhere. Looked for:"]
+    lines += [f"  - {place}" for place in tried or ["nothing: no folder was given, and NEUROSIM_DATA is not set"]]
+    lines += ["What helps: get Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist,",
+              "unpack them into DIR/n-mnist, and set NEUROSIM_DATA=DIR"]  # fmt: skip
+    raise DataError("\n".join(lines))
 
 
 def _listed(place: Path) -> NMnist:

@@ -101,8 +101,10 @@ def _same(here: Machine, there: Machine) -> bool:
     if there.meter.pair == 0:
         there.arrays["pf"][_CELL_PAIR] = here.arrays["pf"][_CELL_PAIR]
     # faults that strike later stand neither in the source nor in the memory
-    return here.scenario.chip.faults == there.scenario.chip.faults and here.source == there.source and all(
-        np.array_equal(arena, there.arenas[name], equal_nan=True) for name, arena in here.arenas.items()
+    return (
+        here.scenario.chip.faults == there.scenario.chip.faults
+        and here.source == there.source
+        and all(np.array_equal(arena, there.arenas[name], equal_nan=True) for name, arena in here.arenas.items())
     )
 
 

@@ -15,12 +15,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, PercentFormatter
 
 from neurosim.report import style
 from neurosim.trace.chip_map import ChipMap, Floats, LinkMap, MeshMap
 
-_MOST_NUMBERS = 64
+_MOST_NUMBERS = 11
 """Cores on a row of the drawing up to which their numbers can be read."""
 _MOST_BORDERS = 32
 """Tiles on a side up to which the borders between them are drawn."""
@@ -177,9 +177,9 @@ def _dead_cores(axes: Axes, mesh: MeshMap, grid: Grid) -> None:
 def _numbers(axes: Axes, chip_map: ChipMap, grid: Grid, values: Floats, norm: Normalize) -> None:
     """The number of each core in use, where few enough to read."""
     cells = max(grid.shape)
-    if cells > 16 or chip_map.cores.core.size > _MOST_NUMBERS:
+    if cells > _MOST_NUMBERS:
         return
-    size = min(11.0, 120.0 / cells)
+    size = 10.5
     for core, value in zip(chip_map.cores.core.tolist(), values.tolist(), strict=True):
         x, y, width, height = grid.box(core)
         dark = float(np.ma.filled(norm(value), 0.0)) < 0.55
@@ -194,10 +194,15 @@ def _places(axes: Axes, mesh: MeshMap, title: str) -> None:
     axes.set_ylabel("tile y")
     axes.set_xlim(-0.5, float(mesh.size[0]) - 0.5)
     axes.set_ylim(float(mesh.size[1]) - 0.5, -0.5)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    for axis, tiles in zip((axes.xaxis, axes.yaxis), mesh.size.tolist(), strict=True):
+        axis.set_major_locator(FixedLocator(range(0, tiles, _tick_step(tiles))))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+
+
+def _tick_step(tiles: int) -> int:
+    """A power of two that leaves at most eight labels or so."""
+    return 1 << max(0, (tiles - 1) // 8).bit_length()
 
 
 def plot_link_load(chip_map: ChipMap, axes: Axes) -> None:

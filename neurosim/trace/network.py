@@ -7,7 +7,9 @@ may be as long as the disk is large. docs/trace.md has the layout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,10 @@ from neurosim import accounting
 from neurosim.accounting import ACTIONS, Bill, Ledger, PriceTable
 from neurosim.chip.mesh import HOPS
 from neurosim.engine import tables
+from neurosim.engine.network_output import Output
 from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import Column, Table
+from neurosim.errors import InputError
 from neurosim.kernels.random import RNG_VERSION
 from neurosim.trace.chip_map import ChipMap, write_chip_map
 from neurosim.trace.layout import Status
@@ -254,6 +258,48 @@ def _tick_counts(timing: TickTimes) -> dict[str, npt.NDArray[np.int64]]:
     counts = {name: each.sum(axis=1) for name, each in timing.counts.items()}
     counts |= {name: timing.hops[:, k] for k, name in enumerate(HOPS)}
     return {name: np.asarray(counts.get(name, np.zeros(timing.ticks, np.int64))) for name in PER_TICK}
+
+
+def recorded(
+    simulation: Simulation,
+    run: Callable[..., Output],
+    ticks: int,
+    path: str | Path,
+    *,
+    record: tuple[str, ...],
+    record_timing: bool,
+    by_core: bool,
+    force: bool,
+    on_block: Callable[[Block], None] | None,
+) -> Output:
+    """Call ``run`` with its blocks going to a trace at ``path`` (and to ``on_block``); returns what it returns.
+
+    A run that is refused leaves no file; one that is interrupted, or fails, leaves everything up to there.
+    """
+    trace = NetworkTrace(path, simulation, record=record, ticks=record_timing, by_core=by_core, force=force)
+    started, blocks = time.perf_counter(), 0
+
+    def take(block: Block) -> None:
+        nonlocal blocks
+        blocks += 1
+        trace.block(block)
+        if on_block is not None:
+            on_block(block)
+
+    def spent() -> float:
+        return time.perf_counter() - started
+
+    try:
+        out = run(ticks, record=record, record_timing=record_timing or by_core, on_block=take)
+    except BaseException as error:
+        if isinstance(error, InputError) and not blocks:
+            trace.discard()
+        else:
+            with contextlib.suppress(Exception):
+                trace.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", spent())
+        raise
+    trace.close("complete", spent())
+    return out
 
 
 def described(simulation: Simulation) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Levels:
 
     equal: Level
     target: Level
+    trainers: tuple[str, ...]
 
 
 def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Summary]) -> Levels:
@@ -58,7 +59,20 @@ def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Su
     return Levels(
         Level("at equal accuracy", (common,) * len(traces), tuple(equal), _order(names, traces, equal)),
         Level("to target", tuple(goals), tuple(target), _order(names, traces, target) if len(set(goals)) == 1 else ()),
+        tuple(trainer_of(trace) for trace in traces),
     )
+
+
+def trainer_of(trace: Trace) -> str:
+    """Who trained: the trainer's name, and for backpropagation who computed the gradient."""
+    try:
+        training = tomllib.loads(trace.config.get("scenario", "")).get("training", {})
+    except tomllib.TOMLDecodeError:
+        return "-"
+    name = str(training.get("model", "-"))
+    if name != "backprop":
+        return name
+    return f"{name} ({'on the chip' if training.get('on_chip') else 'in software, not charged'})"
 
 
 def _target(trace: Trace, summary: Summary) -> float | None:
@@ -95,6 +109,7 @@ def as_json(files: Sequence[Path], names: Sequence[str], summaries: Sequence[Sum
     """Everything, for programs."""
     return {
         "runs": [{"file": str(file), **summary} for file, summary in zip(files, summaries, strict=True)],
+        "trainers": found.trainers,
         "energy_overlaps": overlaps(names, summaries),
         "time_overlaps": overlaps(names, summaries, "chip_time", "s"),
         "equal_accuracy": {"accuracy": found.equal.goals[0], **_level(names, found.equal)},
@@ -137,7 +152,7 @@ def side_by_side(names: Sequence[str], summaries: Sequence[Summary], found: Leve
     rows: list[tuple[str, ...]] = [
         ("scenario", *(str(summary.get("scenario", "-")) for summary in summaries)),
         ("chip", *(chip_name(summary) for summary in summaries)),
-        ("trainer", *(str(summary.get("trainer") or "-") for summary in summaries)),
+        ("trainer", *found.trainers),
         ("seed", *(str(summary.get("seed", "-")) for summary in summaries)),
     ]
     for label, key, text in _LINES:

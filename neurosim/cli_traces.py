@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -80,16 +79,8 @@ def summary_of(trace: Trace) -> dict[str, Any]:
                "time_high_s": "chip_time_high_s"}  # fmt: skip
     known = {renamed.get(column, column): value for column, value in row.items()}
     config = trace.config.get("name", "?")
-    return {"scenario": f"{config} ({trace.status})", "chip": None, "trainer": _trainer(trace),
+    return {"scenario": f"{config} ({trace.status})", "chip": None,
             "seed": trace.attributes.get("seed"), **known}  # fmt: skip
-
-
-def _trainer(trace: Trace) -> str | None:
-    """Which trainer the run's text names."""
-    try:
-        return str(tomllib.loads(trace.config.get("scenario", ""))["training"]["model"])
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
-        return None
 
 
 def recost(file: Path, chip: str, replay: bool, output: Path | None, force: bool, as_json: bool, quiet: bool) -> int:

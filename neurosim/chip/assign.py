@@ -57,8 +57,9 @@ def assign(network: Network, wiring: Wiring, chip: Chip, mesh: Mesh, mapping: st
         problems = capacities.overfull(use(core, wiring, capacities))
     if problems:
         raise CapacityError(problems)
-    if (core < 0).any():
-        core = _Mapper(network, wiring, capacities, mesh, core).run(mapping)
+    if (core >= 0).all():
+        return core
+    core = _Mapper(network, wiring, capacities, mesh, core).run(mapping)
     problems = capacities.overfull(use(core, wiring, capacities))
     if problems:
         raise CapacityError([*problems, "way out: placing by hand, another mapping, a smaller network or another chip"])
@@ -68,18 +69,18 @@ def assign(network: Network, wiring: Wiring, chip: Chip, mesh: Mesh, mapping: st
 def use(core: Integers, wiring: Wiring, capacities: Capacities) -> Amounts:
     """What each core holds; neurons that have no core yet (-1) are not counted."""
     count = max(capacities.cores, int(core.max(initial=-1)) + 1)
-    home, sender = core[wiring.target], core[wiring.source]
-    held = home >= 0
-    rows, _ = cores.tallied(wiring.source[held].astype(np.int64) * count + home[held])
-    sends = sender[held] >= 0
-    axons, _ = cores.tallied(wiring.source[held][sends].astype(np.int64) * count + home[held][sends])
+    keys = wiring.source.astype(np.int64) * (count + 1) + core[wiring.target]
+    if (core < 0).any():
+        keys = keys[core[wiring.target] >= 0]
+    pairs, number = cores.tallied(keys)  # of a neuron and a core that holds synapses of it
+    sender, home = core[pairs // (count + 1)], pairs % (count + 1)
     neurons = np.bincount(core[core >= 0], minlength=count)
-    synapses = np.bincount(home[held], minlength=count)
+    synapses = np.bincount(home, number, count).astype(np.int64)
     return {
         "neurons": neurons,
-        "inputs": np.bincount(rows % count, minlength=count),
+        "inputs": np.bincount(home, minlength=count),
         "synapses": synapses,
-        "axons_out": np.bincount(core[axons // count], minlength=count),
+        "axons_out": np.bincount(sender[sender >= 0], minlength=count),
         "memory_B": capacities.memory_B(neurons, synapses),
     }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from neurosim.errors import InputError
 LIBRARY = "dv_processing"
 INSTALL = "pip install 'neurosim-chips[events]' (or pip install dv-processing)"
 MAGIC = b"#!AER-DAT4.0\r\n"
+MOST_HEADER = 1 << 24
+"""Bytes; it names the streams, and has a few kilobytes."""
 BLOCK = 1 << 16
 """Events that are taken over at a time."""
 
@@ -70,6 +73,7 @@ def _blocks(path: Path, stream: str, ordered: bool, block: int) -> Iterator[Even
     file, size = open_file(path)
     with file:
         head = file.read(len(MAGIC))
+        cut = _cut(file, size) if head == MAGIC else None
     if head != MAGIC:
         if head.startswith(b"#!AER-DAT"):
             fault = f"is AEDAT {head[9:12].decode('ascii', 'replace')}; only AEDAT 4.0 can be read"
@@ -77,6 +81,8 @@ def _blocks(path: Path, stream: str, ordered: bool, block: int) -> Iterator[Even
             found = head.hex(" ") or "nothing"
             fault = f"byte 0: not an AEDAT4 file: it starts with {found}, not with {MAGIC.hex(' ')} (#!AER-DAT4.0)"
         raise InputError(fault, str(path))
+    if cut:
+        raise InputError(cut, str(path))
     if importlib.util.find_spec(LIBRARY) is None:
         raise InputError(f"reading AEDAT4 needs the library dv-processing: {INSTALL}", str(path))
     shape: tuple[int, int] | None = None
@@ -105,9 +111,54 @@ def _blocks(path: Path, stream: str, ordered: bool, block: int) -> Iterator[Even
             raise InputError(_why(code, said, done, size), str(path))
 
 
+def _cut(file: IO[bytes], size: int) -> str | None:
+    """Whether the file ends where its parts do; the library passes over a last packet that is not all there.
+
+    After the magic: the header (its length, then a FlatBuffer), packets (stream, length, content), and a table of the
+    packets at the position that the header gives, or none if that is -1.
+    """
+    start = len(MAGIC)
+    (length,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
+    at = start + 4 + length
+    if at > size or not length:
+        return f"byte {start}: cut short inside its header: it needs {length} bytes, {max(0, size - start - 4)} are there"
+    if length > MOST_HEADER:
+        return f"byte {start}: a header of {length} bytes; the file is damaged"
+    try:
+        end = _table_position(file.read(length))
+    except struct.error:
+        return f"byte {start + 4}: the header is damaged"
+    if end < 0:
+        end = size
+    elif not at <= end <= size:
+        return f"byte {start + 4}: cut short or damaged: the header puts a table at byte {end} of {size}"
+    while at < end:
+        file.seek(at)
+        content = int.from_bytes(file.read(8)[4:], "little", signed=True)
+        if content < 0:
+            return f"byte {at}: a packet of {content} bytes; the file is damaged"
+        if at + 8 + content > end:
+            return f"byte {at}: cut short: a packet needs {8 + content} bytes, {end - at} are there"
+        at += 8 + content
+    return None
+
+
+def _table_position(header: bytes) -> int:
+    """``dataTablePosition`` of the header: field 1 of a FlatBuffer's root table; -1 where it is left out."""
+    (root,) = struct.unpack_from("<I", header, 0)
+    (back,) = struct.unpack_from("<i", header, root)
+    fields = root - back
+    if fields < 0:
+        raise struct.error
+    (width,) = struct.unpack_from("<H", header, fields)
+    (offset,) = struct.unpack_from("<H", header, fields + 6) if width >= 8 else (0,)
+    return int(struct.unpack_from("<q", header, root + offset)[0]) if offset else -1
+
+
 def _start(path: Path, stream: str, said: IO[bytes]) -> subprocess.Popen[bytes]:
-    """The worker. -P and this process's own paths: it imports what this process would, nothing from the current folder."""
-    paths = os.pathsep.join(entry for entry in sys.path if entry)
+    """The worker, which imports what this process would (-P: and nothing from the folder that it is started in)."""
+    home = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join([*(entry for entry in sys.path if entry), home])
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "neurosim.data.aedat_worker", os.fspath(path.absolute()), stream],
         env={**os.environ, "PYTHONPATH": paths},
@@ -157,7 +208,7 @@ def _why(code: int, said: IO[bytes], done: int, size: int) -> str:
     lines = [line for line in said.read().decode("utf-8", "replace").splitlines() if line.startswith(FAILED)]
     after = f" (after event {done - 1}, file of {size} bytes)" if done else f" (file of {size} bytes)"
     if lines:
-        return lines[-1].removeprefix(FAILED).strip()[:500] + after
+        return lines[-1].removeprefix(FAILED).strip()[:300] + after
     if code < 0:
         return f"the file is damaged: dv-processing crashed on it, signal {-code}" + after
     return f"dv-processing could not read it (exit code {code})" + after

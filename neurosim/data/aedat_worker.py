@@ -42,6 +42,12 @@ def send(path: str, stream: str, out: IO[bytes]) -> str | None:
     return None
 
 
+def _short(error: Exception) -> str:
+    """What the library says, without the place in its sources and the stack that it adds."""
+    text = str(error).partition("Stacktrace")[0]
+    return (text.rpartition("Error info:")[2] or text).strip() or type(error).__name__
+
+
 def main(arguments: list[str]) -> int:
     """Exit code 0 when all was sent."""
     path, stream = arguments
@@ -53,7 +59,7 @@ def main(arguments: list[str]) -> int:
         except BrokenPipeError:  # nobody listens any more
             os._exit(1)
         except Exception as error:  # the library raises whatever its C++ does
-            fault = f"cannot be read: {str(error) or type(error).__name__}"
+            fault = f"damaged, or no recording that dv-processing can read: {_short(error)}"
     if fault:
         sys.stderr.write(f"{FAILED}{' '.join(fault.split())}\n")
     return 1 if fault else 0

@@ -136,7 +136,7 @@ def plot_energy_by_kind(trace: Trace, axes: Axes) -> Axes:
 
 def plot_time_by_phase(trace: Trace, axes: Axes) -> Axes:
     """Where the chip's time went, phase by phase of the tick."""
-    shares = phase_times(trace)
+    shares = {name: seconds for name, seconds in phase_times(trace).items() if seconds > 0.0}
     total = sum(shares.values())
     place = np.arange(len(shares))[::-1]
     axes.barh(place, [*shares.values()], height=_BAR, color=style.GREEN)

@@ -497,7 +497,7 @@ def _fault_problems(fault: Faults, geometry: Geometry) -> list[str]:
 
 
 def ideal(chip: Chip) -> Chip:
-    """The same chip with every imperfection off: ideal devices, no noise, no mismatch, no quantisation."""
+    """The same chip with every imperfection off: ideal devices, no noise, no mismatch, no quantisation, no faults."""
     perfect_synapse = chip.synapse.model_copy(
         update={"device": registry.validated("device", "ideal"), "read_noise_std": 0.0, "stuck_fraction": 0.0}
     )
@@ -505,6 +505,7 @@ def ideal(chip: Chip) -> Chip:
     return chip.model_copy(
         update={
             "synapse": perfect_synapse,
+            "faults": (),
             "neuron": NeuronHardware(),
             "periphery": chip.periphery.model_copy(update={"dac_bits": 0, "adc_bits": 0}),
             "perturbation": chip.perturbation.model_copy(update={"amplitude_dtod": 0.0}),

@@ -16,6 +16,7 @@ dynamic       ``integrate``, ``fires``, ``reset`` and the constants ``STATES``, 
 device        ``step(w, up, scale_up, scale_down, w_min, w_max)``: the mean change by one pulse
 perturbation  ``fill(words, seed, block)``, ``value(word, n, size, amplitude)`` and the constant ``BLOCK``
 cost          ``cost(y, target, smoothing)``, ``gradient(y, target, smoothing, out)``, ``residual(c)``
+experiment    ``run(parameters, seed)``: drives a network and says whether its claims hold
 trainer       none: the schema says what is perturbed, measured and written
 ============  ==========================================================================================
 """
@@ -43,6 +44,7 @@ REQUIRED = {
     "perturbation": ("fill", "value", "BLOCK"),
     "cost": ("cost", "gradient", "residual"),
     "trainer": (),
+    "experiment": ("run",),
 }
 
 

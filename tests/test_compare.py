@@ -55,7 +55,7 @@ def test_an_accuracy_is_reached_at_the_first_evaluation_that_shows_it(tmp_path: 
         found = reach(trace, 0.45)
         assert found is not None
         assert (found.accuracy, found.steps, found.since_steps) == (0.5, 10, 0)
-        assert (found.chip_time_s, found.chip_time_low_s, found.chip_time_high_s) == (10e-6, 5e-6, 20e-6)
+        assert (found.chip_time_s, found.chip_time_low_s, found.chip_time_high_s) == pytest.approx((10e-6, 5e-6, 20e-6))
         later = reach(trace, 0.6)
         assert later is not None
         assert (later.steps, later.since_steps, later.since_energy_J) == (30, 20, 60.0)

@@ -33,7 +33,7 @@ GEOMETRY = {"cores": 6, "mesh_width": 3, "neurons_per_core": 20, "inputs_per_cor
 HOPS = ("hop_east", "hop_west", "hop_north", "hop_south")
 
 
-COUNTED = ("neuron_visited", "neuron_updated", "neuron_fired", "synaptic_event", "message", *HOPS)
+COUNTED = ("neuron_visited", "neuron_updated", "neuron_fired", "synaptic_event", "message", "message_received", *HOPS)
 PRICES = dict.fromkeys(COUNTED, (1.0, 1.0))
 PRICES["barrier"] = (0.0, 100.0)
 

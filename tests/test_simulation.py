@@ -30,6 +30,7 @@ PRICES = {
     "neuron_fired": (69.3, 30.0),
     "synaptic_event": (33.6, 4.7),
     "message": (111.0, 5.1),
+    "message_received": (0.0, 16.0),
     "hop_east": (3.0, 4.1),
     "hop_west": (3.0, 4.1),
     "hop_north": (4.2, 6.5),
@@ -159,22 +160,22 @@ def test_a_recurrent_network_equals_its_equations() -> None:
 # Conservation and counts
 
 
-def test_spikes_times_fan_out_are_the_synaptic_events_one_tick_later() -> None:
+def test_spikes_times_fan_out_are_the_synaptic_events_of_their_tick() -> None:
     net = random_network(0)
     sim = Simulation(toy(geometry=ROOMY), net, record=("a", "b"))
     fan_out = {name: np.zeros(40, int) for name in "ab"}
     for connection in net.connections:
         fan_out[connection.source.name] += np.bincount(connection.pre, minlength=40)
-    expected = 0
     total = 0
     for _ in range(30):
         out = sim.run(1)
-        assert out.counts["synaptic_event"] == expected
         expected = sum(int(fan_out[name][out.spikes[name].neuron].sum()) for name in "ab")
+        assert out.counts["synaptic_event"] == expected
         total += expected
         assert out.counts["neuron_fired"] == sum(out.spikes[name].neuron.size for name in "ab")
+        assert out.counts["message_received"] == out.counts["message"]
     assert total > 1000
-    assert sim.ledger.counts["synaptic_event"] == total - expected
+    assert sim.ledger.counts["synaptic_event"] == total
 
 
 def test_counts_by_core_follow_from_spikes_and_placement() -> None:
@@ -187,22 +188,23 @@ def test_counts_by_core_follow_from_spikes_and_placement() -> None:
         assert by_core.shape == (6,)
         assert by_core.sum() == out.counts[name], name
     core = {name: sim.cores(name) for name in "ab"}
-    hand = {name: np.zeros(6, int) for name in ("neuron_fired", "message", "synaptic_event", "neuron_visited",
-                                                "hop_east", "hop_west", "hop_north", "hop_south")}  # fmt: skip
+    hand = {name: np.zeros(6, int) for name in ("neuron_fired", "message", "message_received", "synaptic_event",
+                                                "neuron_visited", "hop_east", "hop_west", "hop_north", "hop_south",
+                                                "hop_chip")}  # fmt: skip
     for name in "ab":
         np.add.at(hand["neuron_visited"], core[name], 50)
-        for tick, neuron in zip(*out.spikes[name], strict=True):
+        for neuron in out.spikes[name].neuron:
             home = core[name][neuron]
             hand["neuron_fired"][home] += 1
             targets = np.concatenate([core[c.target.name][c.post[c.pre == neuron]]
                                       for c in net.connections if c.source.name == name])  # fmt: skip
             for there in np.unique(targets):
                 hand["message"][home] += 1
+                hand["message_received"][there] += 1
                 across, down = there % 3 - home % 3, there // 3 - home // 3
                 hand["hop_east" if across > 0 else "hop_west"][home] += abs(across)
                 hand["hop_south" if down > 0 else "hop_north"][home] += abs(down)
-            if tick < 49:
-                np.add.at(hand["synaptic_event"], targets, 1)
+            np.add.at(hand["synaptic_event"], targets, 1)
     for name, by_core in hand.items():
         np.testing.assert_array_equal(out.counts_by_core[name], by_core, name)
 
@@ -231,12 +233,12 @@ def test_neurons_at_rest_are_visited_but_not_updated() -> None:
 def test_a_crossbar_counts_its_reads_and_columns_are_converted_when_inputs_arrive() -> None:
     net = chain(3, 5)
     counts = Simulation("analog-if", net, ideal=True).run(11).counts
-    assert counts["synaptic_event"] == counts["cell_read"] == 15 * 10
-    assert counts["cell_read_conductance"] == 15 * 10 * round(1.1 * 2**16)  # g+ + g- = g_max + g_min
+    assert counts["synaptic_event"] == counts["cell_read"] == 15 * 11
+    assert counts["cell_read_conductance"] == 15 * 11 * round(1.1 * 2**16)  # g+ + g- = g_max + g_min
     assert counts["dac_conversion"] == counts["adc_conversion"] == 0
     columns = {"chip.periphery.adc_at": "columns"}
     counts = Simulation("analog-if", net, ideal=True, overrides=columns).run(11).counts
-    assert (counts["dac_conversion"], counts["adc_conversion"]) == (3 * 10, 5 * 10)
+    assert (counts["dac_conversion"], counts["adc_conversion"]) == (3 * 11, 5 * 11)
 
 
 # Time and energy
@@ -244,7 +246,7 @@ def test_a_crossbar_counts_its_reads_and_columns_are_converted_when_inputs_arriv
 
 @pytest.mark.parametrize(
     ("there", "core_ns", "energy_pJ"),
-    [(0, 2 * 9.7 + 30 + 5.1 + 4.7, 359.5), (1, 9.7 + 30 + 5.1, 362.5), (3, 9.7 + 30 + 5.1, 363.7)],
+    [(0, 2 * 9.7 + 30 + 5.1, 359.5), (1, 9.7 + 30 + 5.1, 362.5), (3, 9.7 + 30 + 5.1, 363.7)],
 )
 def test_time_and_energy_of_one_source_and_one_target(there: int, core_ns: float, energy_pJ: float) -> None:
     """Per tick and in steady state; the energies are those of SANA-FE's golden cases."""
@@ -263,11 +265,12 @@ def test_the_slowest_core_ends_a_tick() -> None:
     sim = Simulation(toy(), chain(8, 4, cores=(2, 3)), timing="simple")
     first, second = sim.run(1), sim.run(1)
     sending = 8 * (6.0 + 3.7 + 30.0 + 5.1)
-    receiving = 4 * (6.0 + 3.7) + 32 * 4.7
-    assert sending > receiving
+    receiving = 8 * 16.0 + 32 * 4.7  # beside its neurons, not after them
+    assert sending > receiving > 4 * (6.0 + 3.7)
     assert [first.ledger.time_fs, second.ledger.time_fs] == [round((sending + 600) * 1e6)] * 2
+    slow = Simulation(toy(prices=PRICES | {"synaptic_event": (33.6, 47.0)}), chain(8, 4, cores=(2, 3)), timing="simple")
+    assert slow.run(1).ledger.time_fs == round((8 * 16.0 + 32 * 47.0 + 600) * 1e6)
     sim.set_state("src", "bias", 0.0)
-    assert sim.run(1).ledger.time_fs == round((receiving + 600) * 1e6)  # only what was on its way
     assert sim.run(1).ledger.time_fs == round((8 * 6.0 + 600) * 1e6)  # 8 visits against 4 visits and updates
 
 
@@ -281,7 +284,7 @@ def test_a_clocked_tick_lasts_its_time_and_the_barrier() -> None:
 # The same bits
 
 
-def noisy(seed: int = 3, net: Network | None = None, **arguments: Any) -> Simulation:
+def noisy(seed: int = 3, net: Network | None = None, *, timing: str = "simple", **arguments: Any) -> Simulation:
     """Every imperfection on, times and routes followed."""
     chip = toy(
         geometry=ROOMY,
@@ -291,11 +294,13 @@ def noisy(seed: int = 3, net: Network | None = None, **arguments: Any) -> Simula
         },
         neuron={"threshold_dtod": 0.1, "leak_dtod": 0.1, "gain_dtod": 0.1, "membrane_noise_std": 0.1},
     )  # fmt: skip
-    return Simulation(chip, net or random_network(2), timing="simple", seed=seed, **arguments)
+    return Simulation(chip, net or random_network(2), timing=timing, seed=seed, **arguments)
 
 
-def memory(sim: Simulation) -> list[npt.NDArray[Any]]:
-    return [array.copy() for array in sim._memory.arguments]
+def memory(sim: Simulation) -> dict[str, npt.NDArray[Any]]:
+    """Copies of the kernel's arguments by name."""
+    names = ("F", "N", "segments", "first", "target", "weight", "last", "spikes", "rank", "tick_first", "moved", "R", "D")
+    return {name: array.copy() for name, array in zip(names, sim._memory.arguments, strict=True)}
 
 
 def test_split_runs_equal_one_run_bit_for_bit() -> None:
@@ -328,20 +333,20 @@ def test_placement_changes_counts_but_never_a_spike() -> None:
 
 
 def test_the_kernel_equals_its_plain_python_form() -> None:
-    sim = noisy()
-    sim.run(5, record="a")
-    plain = memory(sim)
-    sim._prepare(("a",))
-    plain[9] = np.zeros_like(sim._memory.record)
-    compiled = memory(sim)
-    burst = program.load(sim._source, sim._modules).burst
-    assert burst(*compiled, 12) == burst.py_func(*plain, 12) == 12
-    for one, other in zip(compiled, plain, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for timing in ("simple", "detailed"):
+        sim = noisy(timing=timing)
+        sim.run(5)
+        plain, compiled = memory(sim), memory(sim)
+        burst = program.load(sim._runner.source, sim._runner.modules).burst
+        assert burst(*compiled.values(), 12) == burst.py_func(*plain.values(), 12) == 12
+        for name, array in compiled.items():
+            np.testing.assert_array_equal(array, plain[name], name)
+        assert compiled["tick_first"][12] > 50
+        assert compiled["rank"].any() == (timing == "detailed")
 
 
-def test_the_record_may_fill_in_the_middle_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neurosim.engine.network_state.RECORD", 3)
+def test_a_call_may_fill_its_room_in_the_middle_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neurosim.engine.network_state.SPIKES", 3)
     tick, neuron = Simulation(toy(), chain(4, 1), record="src").run(50).spikes["src"]
     np.testing.assert_array_equal(tick, np.repeat(np.arange(50), 4))
     np.testing.assert_array_equal(neuron, np.tile(np.arange(4), 50))
@@ -385,8 +390,8 @@ def test_set_weights_takes_effect_at_the_next_tick_and_changes_nothing_else() ->
     np.testing.assert_array_equal(before, w.sum(axis=0))
     kept, ledger = memory(sim), sim.ledger
     sim.set_weights("src", "dst", 10 * w)
-    for k, array in enumerate(memory(sim)):
-        assert k == 6 or np.array_equal(array, kept[k])
+    for name, array in memory(sim).items():
+        assert name == "weight" or np.array_equal(array, kept[name]), name
     assert sim.ledger == ledger
     sim.run(1)
     np.testing.assert_array_equal(sim.state("dst", "v"), before + 10 * w.sum(axis=0))
@@ -401,7 +406,7 @@ def test_lists_keep_their_order_and_parallel_synapses_add_up() -> None:
     np.testing.assert_array_equal(sim.weights("src", "dst"), [1.0, 2.0, 4.0, 8.0])
     out = sim.run(2)
     np.testing.assert_array_equal(sim.state("dst", "v"), [9.0, 6.0])
-    assert out.counts["synaptic_event"] == 4
+    assert out.counts["synaptic_event"] == 8
     assert out.counts["message"] == 4
     sim.set_weights("src", "dst", [16.0, 0.0, 0.0, 32.0])
     sim.run(1)
@@ -565,7 +570,7 @@ def test_every_problem_of_a_simulation_at_once() -> None:
     with pytest.raises(InputError) as error:
         Simulation(toy(timing={}), net, timing="detailled", seed=-1, dtype="float16")
     text = problems(error)
-    for part in ("unknown timing 'detailled'", "(known: clocked, simple)", "seed = -1", "unknown dtype 'float16'"):
+    for part in ("unknown timing 'detailled'", "(known: clocked, simple, detailed, event)", "seed = -1", "unknown dtype 'float16'"):
         assert part in text, text
     with pytest.raises(InputError, match=r"chip\.timing\.tick_s = 0"):
         Simulation(toy(timing={}), net)

@@ -121,7 +121,9 @@ def _cut(file: IO[bytes], size: int) -> str | None:
     (length,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
     at = start + 4 + length
     if at > size or not length:
-        return f"byte {start}: cut short inside its header: it needs {length} bytes, {max(0, size - start - 4)} are there"
+        return (
+            f"byte {start}: cut short inside its header: it needs {length} bytes, {max(0, size - start - 4)} are there"
+        )
     if length > MOST_HEADER:
         return f"byte {start}: a header of {length} bytes; the file is damaged"
     try:

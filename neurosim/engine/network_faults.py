@@ -16,9 +16,7 @@ from neurosim.chip import cores, faults
 from neurosim.chip.cores import Wiring
 from neurosim.chip.faults import Strike
 from neurosim.chip.mesh import Mesh
-from neurosim.chip.population import Integers
 from neurosim.engine import network_kernel as layout
-from neurosim.engine import network_state
 from neurosim.engine.network_meter import NetworkMeter
 from neurosim.engine.network_state import Devices, Memory
 from neurosim.spec.chip import Chip
@@ -72,7 +70,7 @@ class NetworkFaults:
         """Dead synapses hold 0, and count as stuck from now on. Synapses are numbered as they were connected."""
         dead = faults.dead_synapses(strike, wiring.synapses, self.chip.fabrication_seed)
         if dead.any():
-            memory.weight[wiring.position[dead]] = 0.0
+            memory.weight[memory.position[dead]] = 0.0
             devices.stuck = dead if devices.stuck is None else devices.stuck | dead
 
     def _cut(self, parts: Parts, memory: Memory) -> Parts:
@@ -83,17 +81,13 @@ class NetworkFaults:
         core, whole = parts.meter.core, self._whole
         axons, arrives = cores.route_around(core, whole, mesh, dead)
         alive = ~dead[core]
-        meter = replace(parts.meter, axons=axons, alive=alive, has_inputs=parts.meter.has_inputs & alive)
-        wiring = self._set_aside(arrives, parts.wiring, memory)
-        memory.axon_first, memory.axons = axons.first, network_state.axon_rows(meter)
-        memory.row("MESSAGES")[:] = axons.messages
-        for name, value in (("IDLE", meter.idle_fs()), ("READ_TIME", meter.read_fs())):
-            memory.core_row(name)[:] = value
+        meter = replace(parts.meter, axons=axons, mesh=mesh, alive=alive, has_inputs=parts.meter.has_inputs & alive)
+        wiring = self._set_aside(arrives, memory)
         there = meter.cores[memory.segments[:, layout.SEGMENT.index("CORE")]]
         memory.segments = memory.segments[~dead[there]]
         return Parts(mesh, wiring, meter)
 
-    def _set_aside(self, arrives: npt.NDArray[np.bool_], wiring: Wiring, memory: Memory) -> Wiring:
+    def _set_aside(self, arrives: npt.NDArray[np.bool_], memory: Memory) -> Wiring:
         """Synapses that spikes still reach come first in the memory, by source and target; the others stand behind."""
         whole = self._whole
         live, lost = np.flatnonzero(arrives), np.flatnonzero(~arrives)
@@ -102,14 +96,9 @@ class NetworkFaults:
         place[order] = np.arange(order.size)
         position = place[whole.position]
         weight = np.empty_like(memory.weight)
-        weight[position] = memory.weight[wiring.position]
+        weight[position] = memory.weight[memory.position]
         first = np.zeros(whole.neurons + 1, np.uint64)
         first[1:] = np.cumsum(np.bincount(whole.source[live], minlength=whole.neurons))
         cut = Wiring(whole.neurons, first, whole.source[order], whole.target[order], position, whole.span)
-        memory.first, memory.target, memory.weight = cut.first, cut.target, weight
+        memory.wire(cut, weight)
         return cut
-
-
-def lost(arrived: Integers, meter: NetworkMeter) -> int:
-    """Messages of ``arrived`` spikes (by neuron) that did not reach their core."""
-    return int(arrived @ meter.axons.lost) if meter.axons.lost is not None else 0

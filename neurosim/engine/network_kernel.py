@@ -2,11 +2,15 @@
 
 Sizes, numbers and connections are arguments, so networks of the same models share one kernel. What is written into its
 text: the models' equations, whether neurons rest after a spike or have a floor, and which noise there is. A tick runs
-through the phases deliver, integrate, fire and account; routing follows from the spikes (``network_meter``).
+through the phases deliver, integrate and fire; where spikes go and how long that takes changes nothing in the network,
+and is left to ``network_timing``.
 
 Neurons of one population on one core that follow one another are a *segment*, so that counting by core costs nothing
-inside the loops. The order of every sum is that of the neurons' numbers, whatever core they stand on: placement never
-changes a bit of a neuron's state.
+inside the loops. The order of every sum is that of the neurons' numbers, whatever core they stand on, and whatever
+block of neurons a thread works on: neither placement nor threads change a bit of a neuron's state.
+
+Between ticks the row CURRENT holds -0.0. A sum that starts there is -0.0 only where nothing arrived, since weights are
+never -0.0: so the loops see for free which neurons got an input, also one of weight 0 or inputs that cancel out.
 """
 
 from __future__ import annotations
@@ -21,24 +25,21 @@ from neurosim.models.neurons.base import SpikingParameters
 FLOATS = ("V", "CURRENT", "BIAS", "THRESHOLD", "LEAK", "GAIN", "FLOOR")
 """Rows of ``F [row, neuron]``: the state, in the run's float type."""
 
-INTEGERS = ("FIRED", "SENT", "ARRIVED", "RESTING", "EVENTS", "MESSAGES", "WATCHED")
-"""Rows of ``N [row, neuron]``: who fired last (a list), spikes sent and delivered since the last count, ticks of rest
-that remain, events in this tick (read noise), messages per spike, whether spikes are recorded."""
-
-CORES = ("UPDATED", "READS", "LAST_READ", "SENDING", "RECEIVING", "IDLE", "READ_TIME")
-"""Rows of ``C [row, core in use]``: neurons updated and array reads since the last count, tick of the last read; busy
-time of this tick in fs (two rows), time of a tick in which nothing happens, and time of one read of the array."""
+INTEGERS = ("RESTING", "EVENTS", "MOVED")
+"""Rows of ``N [row, neuron]``: ticks of rest that remain, events in this tick (read noise), whether the neuron was
+updated in this tick (where spikes are ranked)."""
 
 SEGMENT = ("LOW", "HIGH", "CORE", "KIND", "RESET", "REST")
 """Columns of ``segments``: neurons, core in use, kind, reset and refractory ticks."""
 
-REGISTERS = ("SEED", "TICK", "FIRED_COUNT", "RECORDED", "WATCHED_COUNT", "BUSY", "T_UPDATED", "T_FIRED", "T_MESSAGE")
-"""``R``: whole numbers. BUSY sums the slowest core's time over ticks; T_ are latencies in fs."""
+REGISTERS = ("SEED", "TICK", "LAST_COUNT", "BEGIN", "END", "ALONE")
+"""``R``: whole numbers. LAST_COUNT: how many neurons fired in the tick before; BEGIN to END - 1 are the neurons that
+the call works on; ALONE: 1 where these are all, and the call says itself who fired last."""
 
 NOISE = ("MEMBRANE_NOISE", "READ_NOISE")
 """``D``: standard deviations."""
 
-_NAMES = (FLOATS, INTEGERS, CORES, SEGMENT, REGISTERS, NOISE)
+_NAMES = (FLOATS, INTEGERS, SEGMENT, REGISTERS, NOISE)
 
 RESETS = {"soft": 0, "hard": 1, "none": 2}
 
@@ -63,10 +64,14 @@ def kinds_of(parameters: Sequence[SpikingParameters]) -> list[Kind]:
 
 
 def compose(
-    kinds: Sequence[Kind], *, routed: bool, membrane_noise: bool, read_noise: bool
+    kinds: Sequence[Kind], *, ranked: bool, membrane_noise: bool, read_noise: bool
 ) -> tuple[str, tuple[str, ...]]:
-    """(source text, names of the modules that it depends on). ``routed``: follow spikes to their cores tick by tick."""
+    """(source text, names of the modules that it depends on).
+
+    ``ranked``: say of every spike how many neurons of its core, up to its own, were updated in the tick.
+    """
     models = {f"neuron_{k}": registry.find("spiking", kind.model) for k, kind in enumerate(kinds)}
+    hooks = [(hook, k) for k, kind in enumerate(kinds) for hook in ("fires", "rest") if _has(kind, hook)]
     head = [
         f'"""A composed kernel: a hand-driven network of {", ".join(dict.fromkeys(kind.model for kind in kinds))}."""',
         "from __future__ import annotations",
@@ -78,17 +83,13 @@ def compose(
         "",
         *(f"{name} = {k}" for names in _NAMES for k, name in enumerate(names)),
         *(f"integrate_{k} = kernel(_neuron_{k}.integrate)" for k in range(len(kinds))),
+        *(f"{hook}_{k} = kernel(_neuron_{k}.{hook})" for hook, k in hooks),
     ]
     body = "\n".join([
-        _ROUTE if routed else "",
         _DELIVER.format(count="\n        events[j] += 1" if read_noise else ""),
         _READ_NOISE if read_noise else "",
         _MEMBRANE_NOISE if membrane_noise else "",
-        _SEGMENTS.format(
-            kinds=indent(_branches(kinds, routed), "    "),
-            busy="\n    sending[core] += moved * R[T_UPDATED]" if routed else "",
-        ),
-        _ACCOUNT if routed else "",
+        _SEGMENTS.format(kinds=indent(_branches(kinds, ranked), "    ")),
     ])  # fmt: skip
     source = "\n".join(head) + _BURST.format(tick=indent(body, "        "))
     modules = (
@@ -98,122 +99,114 @@ def compose(
     return source, modules
 
 
+def _has(kind: Kind, hook: str) -> bool:
+    """Whether the model's file defines a function that it need not define."""
+    return hasattr(registry.find("spiking", kind.model).module, hook)
+
+
 _BURST = """
 
 @kernel(cache=True)
-def burst(F, N, C, segments, first, target, weight, axon_first, axons, record, R, D, ticks):
-    # up to ``ticks`` ticks; fewer when the record might overflow
+def burst(F, N, segments, first, target, weight, last, spikes, rank, tick_first, moved, R, D, ticks):
+    # up to ``ticks`` ticks; fewer when ``spikes`` might overflow
     v, current, bias, threshold = F[V], F[CURRENT], F[BIAS], F[THRESHOLD]
     leak, gain, floor = F[LEAK], F[GAIN], F[FLOOR]
-    fired, sent, arrived, resting = N[FIRED], N[SENT], N[ARRIVED], N[RESTING]
-    events, messages, watched = N[EVENTS], N[MESSAGES], N[WATCHED]
-    updated, reads, last_read, sending, receiving = C[UPDATED], C[READS], C[LAST_READ], C[SENDING], C[RECEIVING]
-    idle, read_time = C[IDLE], C[READ_TIME]
+    resting, events, was_moved = N[RESTING], N[EVENTS], N[MOVED]
+    begin, end = np.uint64(R[BEGIN]), np.uint64(R[END])
+    count, taken = 0, 0
+    tick_first[0] = 0
     for done in range(ticks):
-        if R[RECORDED] + R[WATCHED_COUNT] > record.shape[0]:
-            return done
+        if count + (R[END] - R[BEGIN]) > spikes.shape[0]:
+            break
         tick = R[TICK]
+        busy = moved[done]
+        busy[:] = 0
 {tick}
-        R[FIRED_COUNT] = count
+        tick_first[done + 1] = count
+        taken = done + 1
         R[TICK] = tick + 1
-    return ticks
+    if R[ALONE] == 1 and taken > 0:
+        low = tick_first[taken - 1]
+        R[LAST_COUNT] = count - low
+        for k in range(count - low):
+            last[k] = spikes[low + k]
+    return taken
 """
 
 _DELIVER = """
 # deliver: spikes of the last tick reach their synapses
-for k in range(R[FIRED_COUNT]):
-    i = fired[k]
-    arrived[i] += 1
-    for s in range(first[i], first[i + 1]):
+came, low, high = last, 0, R[LAST_COUNT]
+if done > 0:
+    came, low, high = spikes, tick_first[done - 1], tick_first[done]
+for k in range(low, high):
+    i = came[k]
+    for s in range(first[i], first[i + np.uint32(1)]):
         j = target[s]
         current[j] += weight[s]{count}"""
-
-_ROUTE = """
-# where the spikes of the last tick arrive, and how long that keeps each core busy
-for c in range(idle.shape[0]):
-    sending[c] = idle[c]
-    receiving[c] = 0
-for k in range(R[FIRED_COUNT]):
-    i = fired[k]
-    for a in range(axon_first[i], axon_first[i + 1]):
-        c = axons[a, 0]
-        receiving[c] += axons[a, 1]
-        if last_read[c] != tick:  # all rows of an array are read at once
-            last_read[c] = tick
-            reads[c] += 1
-            receiving[c] += read_time[c]"""
 
 _READ_NOISE = """
 # every device that is read adds its own noise: the exact sum for each neuron
 key = stream_key(R[SEED], STREAM_READ_NOISE, 0, 0, tick)
-for j in range(np.uint64(v.shape[0])):
+for j in range(begin, end):
     if events[j] > 0:
         current[j] += D[READ_NOISE] * math.sqrt(events[j]) * normal(key, j)
         events[j] = 0"""
 
 _MEMBRANE_NOISE = """
 key = stream_key(R[SEED], STREAM_MEMBRANE_NOISE, 0, 0, tick)
-for j in range(np.uint64(v.shape[0])):
+for j in range(begin, end):
     current[j] += D[MEMBRANE_NOISE] * threshold[j] * normal(key, j)"""
 
 _SEGMENTS = """
 # integrate and fire, segment by segment
-count = 0
 for g in range(segments.shape[0]):
     low, high = np.uint64(segments[g, LOW]), np.uint64(segments[g, HIGH])
     core, kind, reset, rest = segments[g, CORE], segments[g, KIND], segments[g, RESET], segments[g, REST]
-    moved = 0
+    moves = 0
 {kinds}
-    updated[core] += moved{busy}"""
-
-_ACCOUNT = """
-# account: the slowest core ends the tick
-slowest = 0
-for c in range(idle.shape[0]):
-    slowest = max(slowest, sending[c] + receiving[c])
-R[BUSY] += slowest"""
+    busy[core] += moves"""
 
 
-def _branches(kinds: Sequence[Kind], routed: bool) -> str:
+def _branches(kinds: Sequence[Kind], ranked: bool) -> str:
     """One branch for each kind: all neurons of the segment integrate, then those above their threshold fire."""
     lines = []
     for k, kind in enumerate(kinds):
-        work = f"{_integrate(k, kind)}\n{_fire(kind, routed)}"
+        work = f"{_integrate(k, kind, ranked)}\n{_fire(k, kind, ranked)}"
         lines += [f"{'el' if k else ''}if kind == {k}:", indent(work, "    ")]
     return "\n".join(lines)
 
 
-def _integrate(k: int, kind: Kind) -> str:
-    value = f"integrate_{k}(old, gain[j] * total, leak[j])"
+def _integrate(k: int, kind: Kind, ranked: bool) -> str:
+    """Membranes; a neuron is updated where an input came, it has a bias or its v is not 0 (and it does not rest)."""
+    value = f"integrate_{k}(old, gain[j] * (input + bias[j]), leak[j])"
     if kind.floor:
         value = f"max({value}, floor[j])"
-    work = f"""\
-total = current[j] + bias[j]
-old = v[j]
-v[j] = {value}
-moved += (total != 0.0) | (old != 0.0) | (v[j] != old)"""
-    if kind.rests:
-        work = f"if resting[j] == 0:\n{indent(work, '    ')}"
-    return f"for j in range(low, high):\n{indent(work, '    ')}\n    current[j] = 0.0"
+    awake = f"v[j] = {value}"
+    moves = "(bias[j] != 0.0) | (old != 0.0) | (input != 0.0) | (not np.signbit(input))"
+    if kind.rests and _has(kind, "rest"):
+        resting = f"max(rest_{k}(old, leak[j]), floor[j])" if kind.floor else f"rest_{k}(old, leak[j])"
+        awake = f"if resting[j] == 0:\n    {awake}\nelse:\n    v[j] = {resting}"
+    elif kind.rests:
+        awake = f"if resting[j] == 0:\n    {awake}"
+        moves = f"(resting[j] == 0) & ({moves})"
+    note = "\nwas_moved[j] = does" if ranked else ""
+    work = f"input = current[j]\nold = v[j]\n{awake}\ndoes = {moves}\nmoves += does{note}\ncurrent[j] = -0.0"
+    return f"for j in range(low, high):\n{indent(work, '    ')}"
 
 
-def _fire(kind: Kind, routed: bool) -> str:
+def _fire(k: int, kind: Kind, ranked: bool) -> str:
+    above = f"fires_{k}(v[j], threshold[j])" if _has(kind, "fires") else "v[j] >= threshold[j]"
     spike = f"""\
-if v[j] >= threshold[j]:
+if {above}:
     if reset == {RESETS["soft"]}:
         v[j] -= threshold[j]
     elif reset == {RESETS["hard"]}:
         v[j] = 0.0
-    fired[count] = j
-    count += 1
-    sent[j] += 1
-    if watched[j] > 0:
-        record[R[RECORDED], 0] = tick
-        record[R[RECORDED], 1] = j
-        R[RECORDED] += 1"""
-    if routed:
-        spike += "\n    sending[core] += R[T_FIRED] + messages[j] * R[T_MESSAGE]"
+    spikes[count] = j{indent(f"{chr(10)}rank[count] = so_far", "    ") if ranked else ""}
+    count += 1"""
     if kind.rests:
         spike += "\n    resting[j] = rest"
         spike = f"if resting[j] > 0:\n    resting[j] -= 1\nel{spike}"
-    return f"for j in range(low, high):\n{indent(spike, '    ')}"
+    if ranked:
+        spike = f"so_far += was_moved[j]\n{spike}"
+    return f"{f'so_far = busy[core]{chr(10)}' if ranked else ''}for j in range(low, high):\n{indent(spike, '    ')}"

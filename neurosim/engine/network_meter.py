@@ -1,7 +1,7 @@
-"""From the spikes of a hand-driven network to countables by core, and the latencies that its kernel adds up.
+"""From the spikes of a hand-driven network to countables by core, and the latencies that its timing models add up.
 
 Where a spike goes is fixed once neurons have their cores, so everything but updates and array reads follows from how
-often each neuron fired and how often its spikes were delivered: whole numbers, exact for any partition of a run.
+often each neuron fired: whole numbers, exact for any partition of a run.
 """
 
 from __future__ import annotations
@@ -10,27 +10,31 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosim.accounting import PriceTable, require_prices
-from neurosim.chip.cores import DIRECTIONS, Axons
+from neurosim.chip.barrier import barrier_fs
+from neurosim.chip.cores import Axons
+from neurosim.chip.mesh import HOPS, Mesh
 from neurosim.chip.population import Integers
 from neurosim.errors import InputError
+from neurosim.kernels import mesh as loops
 from neurosim.spec.chip import Chip
 from neurosim.spec.countables import CONDUCTANCE_UNIT
 from neurosim.units import femtoseconds
 
 ByCore = dict[str, Integers]
 
+TIMINGS = ("clocked", "simple", "detailed", "event")
+
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """What the kernel counted in some ticks."""
+    """What happened in some ticks."""
 
     ticks: int
     sent: Integers
     """Spikes by neuron."""
-    arrived: Integers
-    """Spikes by neuron that reached their synapses: those of the ticks before."""
     updated: Integers
     """Updates by core in use."""
     reads: Integers
@@ -46,10 +50,11 @@ class NetworkMeter:
     core: Integers
     """The core of every neuron."""
     axons: Axons
-    has_inputs: np.ndarray
+    mesh: Mesh
+    has_inputs: npt.NDArray[np.bool_]
     """Whether a synapse leads to the neuron, that is, whether its column is read."""
     timing: str
-    alive: np.ndarray | None = None
+    alive: npt.NDArray[np.bool_] | None = None
     """Whether the neuron's core still works; None: all do."""
 
     @cached_property
@@ -58,14 +63,40 @@ class NetworkMeter:
         return np.unique(self.core)
 
     @cached_property
-    def here(self) -> Integers:
+    def here(self) -> npt.NDArray[np.uint32]:
         """For every neuron, where its core stands in ``cores``."""
-        return np.searchsorted(self.cores, self.core)
+        return np.searchsorted(self.cores, self.core).astype(np.uint32)
 
     @cached_property
-    def there(self) -> Integers:
+    def there(self) -> npt.NDArray[np.uint32]:
         """For every axon, where its core stands in ``cores``."""
-        return np.searchsorted(self.cores, self.axons.core)
+        place = np.zeros(int(self.cores[-1]) + 1, np.uint32)
+        place[self.cores] = np.arange(self.cores.size)
+        return place[self.axons.core]
+
+    @cached_property
+    def axon_first(self) -> npt.NDArray[np.uint32]:
+        """Axons of neuron i are ``axon_first[i]`` to ``axon_first[i + 1] - 1``."""
+        return self.axons.first.astype(np.uint32)
+
+    @cached_property
+    def packed(self) -> npt.NDArray[np.uint64]:
+        """Every axon in one word: ``core << 40 | synapses`` (``kernels.mesh``)."""
+        words = self.there.astype(np.uint64)
+        words <<= loops.SHIFT
+        words |= self.axons.synapses.astype(np.uint64)
+        return words
+
+    @cached_property
+    def neurons(self) -> Integers:
+        """Neurons of each core that still works."""
+        here = self.here if self.alive is None else self.here[self.alive]
+        return np.bincount(here, minlength=self.cores.size)
+
+    @cached_property
+    def messages(self) -> npt.NDArray[np.uint32]:
+        """Messages that one spike of each neuron makes, those that are lost on their way among them."""
+        return self.axons.messages.astype(np.uint32)
 
     @property
     def cells(self) -> bool:
@@ -78,9 +109,19 @@ class NetworkMeter:
         return self.cells and self.chip.periphery.adc_at == "columns"
 
     @property
+    def dendrites(self) -> bool:
+        """Whether an input passes a dendrite of its own: a unit that a chip has only where it prices it."""
+        return self.prices.is_priced("dendrite_updated")
+
+    @property
+    def ranked(self) -> bool:
+        """Whether times of single spikes within their tick are needed."""
+        return self.timing in ("detailed", "event")
+
+    @property
     def routed(self) -> bool:
-        """Whether the kernel must follow spikes to their cores tick by tick."""
-        return self.timing == "simple" or self.columns_converted
+        """Whether spikes must be followed to their cores tick by tick."""
+        return self.timing != "clocked" or self.columns_converted
 
     @property
     def _pair(self) -> int:
@@ -91,30 +132,29 @@ class NetworkMeter:
         return int((1.0 + synapse.g_min_S / synapse.g_max_S) * CONDUCTANCE_UNIT + 0.5)
 
     def counts(self, done: Activity) -> ByCore:
-        """How often each countable happened in each core in use; messages and hops in the core that sends."""
-        neurons, columns = self._neurons(), self._by_home(self.has_inputs.astype(np.int64))
-        events, rows = self._arrivals(done.arrived)
+        """How often each countable happened in each core in use; messages sent and hops in the core that sends."""
+        received, events = np.zeros(self.cores.size, np.int64), np.zeros(self.cores.size, np.int64)
+        loops.arrivals(done.sent, self.axon_first, self.packed, received, events)
         counts = {
-            "neuron_visited": neurons * done.ticks,
-            "neuron_updated": done.updated.copy(),
+            "neuron_visited": self.neurons * done.ticks,
+            "neuron_updated": done.updated.astype(np.int64),
             "neuron_fired": self._by_home(done.sent),
             "synaptic_event": events,
             "message": self._by_home(done.sent * self.axons.messages),
+            "message_received": received,
         }
-        for k, name in enumerate(DIRECTIONS):
+        if self.dendrites:
+            counts["dendrite_updated"] = events.copy()
+        for k, name in enumerate(HOPS):
             counts[name] = self._by_home(done.sent * self.axons.hops[:, k])
         if self.columns_converted:
-            counts["dac_conversion"] = rows
-            counts["adc_conversion"] = columns * done.reads
+            counts["dac_conversion"] = received.copy()
+            counts["adc_conversion"] = self._by_home(self.has_inputs.astype(np.int64)) * done.reads
         if self.cells:
             counts["cell_read"] = events.copy()
         if self._pair:
             counts["cell_read_conductance"] = events * self._pair
         return counts
-
-    def _neurons(self) -> Integers:
-        """Neurons of each core that still works."""
-        return self._by_home(np.ones_like(self.core) if self.alive is None else self.alive.astype(np.int64))
 
     def _by_home(self, each: Integers) -> Integers:
         """Sums over the neurons of each core."""
@@ -122,16 +162,14 @@ class NetworkMeter:
         np.add.at(total, self.here, each)
         return total
 
-    def _arrivals(self, arrived: Integers) -> tuple[Integers, Integers]:
-        """(synapses reached, rows driven) in each core."""
-        senders = np.flatnonzero(arrived)
-        first, number = self.axons.first[senders], self.axons.arriving[senders]
-        each = np.repeat(first - np.cumsum(number) + number, number) + np.arange(number.sum())  # their axons, in a row
-        times, there = np.repeat(arrived[senders], number), self.there[each]
-        events, rows = np.zeros(self.cores.size, np.int64), np.zeros(self.cores.size, np.int64)
-        np.add.at(events, there, times * self.axons.synapses[each])
-        np.add.at(rows, there, times)
-        return events, rows
+    def link_loads(self, sent: Integers) -> Integers:
+        """Messages over every link of the mesh (numbers as in ``chip.mesh``), for ``sent[i]`` spikes of neuron i."""
+        messages = np.zeros(self.axons.source_tile.size, np.int64)
+        loops.by_pair(sent, self.axon_first, self.axons.pair, messages)
+        first, links = self.mesh.tile_paths(self.axons.source_tile, self.axons.destination_tile)
+        loads = np.zeros(4 * self.mesh.tiles, np.int64)
+        np.add.at(loads, links, np.repeat(messages, np.diff(first)))
+        return loads
 
     # latencies, in femtoseconds
 
@@ -139,13 +177,18 @@ class NetworkMeter:
         """Latency of one countable; 0 where the chip does not price it."""
         return int(self.prices.latency_fs[self.prices.index(name)])
 
-    def idle_fs(self) -> Integers:
-        """Time of a tick in which nothing happens, for each core."""
-        return self._neurons() * self.latency("neuron_visited")
+    @property
+    def barrier_fs(self) -> int:
+        """Time of one barrier, by the tiles and chips in use."""
+        return barrier_fs(self.chip, self.prices, self.cores)
 
-    def axon_fs(self) -> Integers:
-        """Time that one spike keeps the core busy which it reaches, for each axon."""
-        return self.axons.synapses * (self.latency("synaptic_event") + self.cells * self.latency("cell_read"))
+    @property
+    def latencies(self) -> Integers:
+        """What keeps a core busy, in the order of ``kernels.mesh.LATENCIES``."""
+        event = self.latency("synaptic_event") + self.cells * self.latency("cell_read")
+        event += self.dendrites * self.latency("dendrite_updated")
+        names = ("neuron_visited", "neuron_updated", "neuron_fired", "message", "message_received")
+        return np.array([*(self.latency(name) for name in names), event], np.int64)
 
     def read_fs(self) -> Integers:
         """Time of one read of each core's array: all rows at once, converters in turn."""
@@ -158,18 +201,23 @@ class NetworkMeter:
         rounds = -(-self._by_home(self.has_inputs.astype(np.int64)) // chip.periphery.adcs_per_core)
         return once + self.latency("dac_conversion") + rounds * self.latency("adc_conversion")
 
+    def pair_fs(self) -> Integers:
+        """Time of the links that each pair of tiles is apart."""
+        return self.axons.pair_hops @ np.array([self.latency(name) for name in HOPS], np.int64)
+
     def check(self) -> None:
         """Raise InputError where time or energy would be a silent zero."""
         used = [name for name, count in self.counts(self._everything()).items() if count.any()]
         require_prices([*used, "barrier"], self.prices)
-        paces = ("neuron_visited", "neuron_updated", "barrier")
-        if self.timing == "simple" and not any(self.latency(name) for name in paces):
+        paces = ("neuron_visited", "neuron_updated")
+        if self.timing != "clocked" and not any(self.latency(name) for name in paces) and not self.barrier_fs:
             raise InputError(
-                f"timing = 'simple': chip {self.chip.name} gives no latency_s for {', '.join(paces)}, so that a tick "
-                "without spikes would take no time; give prices.neuron_visited.latency_s, or use timing='clocked'"
+                f"timing = {self.timing!r}: chip {self.chip.name} gives no latency_s for {', '.join(paces)}, barrier, "
+                "so that a tick without spikes would take no time; give prices.neuron_visited.latency_s, or use "
+                "timing='clocked'"
             )
 
     def _everything(self) -> Activity:
         """One of each thing that can happen."""
         once, here = np.ones_like(self.core), np.ones_like(self.cores)
-        return Activity(1, once, once, here, here)
+        return Activity(1, once, here, here)

@@ -8,30 +8,33 @@ between runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosim import models, registry
-from neurosim.accounting import Bill, Ledger, bill, price_table
+from neurosim.accounting import Band, Bill, Ledger, PriceTable, bill, price_table
 from neurosim.chip import assign, cores, faults
 from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
 from neurosim.chip.utilisation import Mapping as MappingReport
-from neurosim.engine import network_faults, network_kernel, network_state, program
-from neurosim.engine.network_meter import Activity, ByCore, NetworkMeter
-from neurosim.engine.network_output import Output, Spikes, SpikesByPopulation
+from neurosim.engine import network_faults, network_kernel, network_state
+from neurosim.engine.network_account import Account, Books, Recording
+from neurosim.engine.network_meter import TIMINGS, NetworkMeter
+from neurosim.engine.network_output import Block, Output, Spikes, SpikesByPopulation, TickTimes
+from neurosim.engine.network_runner import Runner
 from neurosim.errors import CapabilityError, InputError
 from neurosim.spec import load
 from neurosim.spec.chip import Chip, Faults
 from neurosim.spec.chip import ideal as without_imperfections
-from neurosim.units import femtoseconds
 
-TIMINGS = ("clocked", "simple")
 DTYPES = ("float32", "float64")
+BANDS: tuple[Band, ...] = ("nominal", "low", "high")
+THREADS = 64
+"""More are refused: a slip of the keyboard, not a computer."""
 
 STATES = {"v": "V", "bias": "BIAS", "threshold": "THRESHOLD", "leak": "LEAK", "gain": "GAIN", "refractory": "RESTING"}
 """What ``Simulation.state`` shows, and the row of the kernel's memory that holds it."""
@@ -44,11 +47,14 @@ CALL_S = 0.1
 class Simulation:
     """A network on a chip. It takes what it needs from both: later changes to them have no effect.
 
-    ``chip``: a shipped name, a path, or a ``Chip``. ``timing``: ``clocked`` (a tick lasts ``chip.timing.tick_s``) or
-    ``simple`` (as long as its slowest core), default the chip's own. ``mapping``: how neurons that the network does not
-    place get their cores, ``fill``, ``round-robin`` or ``traffic`` (docs/mapping.md). ``seed``: of everything that is
+    ``chip``: a shipped name, a path, or a ``Chip``. ``timing``: how long a tick lasts, ``clocked``
+    (``chip.timing.tick_s``), ``simple`` (as long as its slowest core), ``detailed`` (messages get in one another's way)
+    or ``event`` (every message a simpy process), default the chip's own. ``mapping``: how neurons that the network does
+    not place get their cores, ``fill``, ``round-robin`` or ``traffic`` (docs/mapping.md). ``seed``: of everything that is
     random from tick to tick; mismatch has the chip's own. ``ideal``: every imperfection off. ``record``: populations
-    whose spikes are kept. ``overrides``: ``{"chip.key.path": value}`` over the chip file.
+    whose spikes are kept. ``dtype``: of membranes and weights. ``overrides``: ``{"chip.key.path": value}`` over the chip
+    file. ``prices``: ``low`` or ``high`` takes that end of every latency. ``threads``: on how many cores of this computer
+    to run; the result is the same, bit for bit.
 
     Raises InputError listing all that is wrong, CapabilityError for neurons that the chip has not, CapacityError
     saying how much is missing.
@@ -66,6 +72,8 @@ class Simulation:
         record: str | Iterable[str | Population] = (),
         dtype: str = "float32",
         overrides: Mapping[str, Any] | None = None,
+        prices: Band = "nominal",
+        threads: int = 1,
     ) -> None:
         models.load_builtin()
         described = _chip(chip, overrides)
@@ -74,7 +82,7 @@ class Simulation:
         self.seed = seed
         self._populations = {population.name: population for population in network.populations}
         self._connections = {(each.source.name, each.target.name): each for each in network.connections}
-        _check(self.chip, network, self.timing, seed, dtype)
+        _check(self.chip, network, self.timing, seed, dtype, prices, threads)
         self._record = self._names(record)
         self._first = cores.offsets(network)
         self._wiring = cores.wire(network)
@@ -83,61 +91,106 @@ class Simulation:
         axons = cores.route(core, self._wiring, self._mesh)
         self._mapping = mapping
         has_inputs = np.bincount(self._wiring.target, minlength=network.neurons) > 0
-        self._meter = NetworkMeter(self.chip, price_table(self.chip), core, axons, has_inputs, self.timing)
-        self._meter.check()
+        table = price_table(self.chip, np.unique(core).size)
+        self._prices = table
+        meter = NetworkMeter(self.chip, _latencies(table, prices), core, axons, self._mesh, has_inputs, self.timing)
+        meter.check()
+        self._interval: tuple[Band, Band] = ("low", "high") if prices == "nominal" else (prices, prices)
         self._devices = network_state.Devices(self.chip, self._wiring)
         kinds = network_kernel.kinds_of([population.parameters for population in network.populations])
-        self._memory = network_state.build(network, self._wiring, self._meter, self._devices, kinds, seed, dtype)
-        self._source, self._modules = network_kernel.compose(
+        self._memory = network_state.build(
+            network, self._wiring, meter, self._devices, kinds, seed=seed, dtype=dtype, threads=threads
+        )
+        source, modules = network_kernel.compose(
             kinds,
-            routed=self._meter.routed,
+            ranked=meter.ranked,
             membrane_noise=self.chip.neuron.membrane_noise_std > 0.0,
             read_noise=self.chip.synapse.read_noise_std > 0.0,
         )
-        self._module: ModuleType | None = None
+        self._runner = Runner(source, modules, threads, meter.ranked)
         self._pace = 1
-        self._counts: ByCore = {}
-        self._ledger = Ledger()
-        self._lost = 0
-        self._count(0)
+        self._account = Account(self._bands(meter))
         self._faults = network_faults.NetworkFaults(self.chip, self._wiring)
         self._strike()
 
     # running
 
-    def run(self, ticks: int, *, record: str | Iterable[str | Population] | None = None) -> Output:
+    def run(
+        self,
+        ticks: int,
+        *,
+        record: str | Iterable[str | Population] | None = None,
+        record_timing: bool = False,
+        on_block: Callable[[Block], None] | None = None,
+    ) -> Output:
         """Take ``ticks`` ticks. ``record`` replaces, for this run, what the simulation was built with.
+
+        ``record_timing``: keep the time and the counts of every tick, by core (``Output.timing``). ``on_block`` takes what
+        is recorded block by block, about every 0.1 s, in place of the Output, so that memory does not grow with ticks.
 
         Ctrl-C stops between two ticks: KeyboardInterrupt is raised, and the simulation stands where it stopped.
         """
         if isinstance(ticks, bool) or not isinstance(ticks, (int, np.integer)) or ticks < 0:
             raise InputError(f"ticks = {ticks!r}: must be a whole number of at least 0")
         names = self._record if record is None else self._names(record)
-        burst = self._prepare(names)
-        first, ledger, counts, lost = self.tick, self._ledger, self._counts, self._lost
-        started = time.perf_counter()
-        spikes: list[npt.NDArray[np.int64]] = []
-        while (left := first + int(ticks) - self.tick) > 0:
-            self._strike()
-            before = self.tick
-            try:
-                self._burst(burst, min(left, self._faults.until(before)), spikes)
-            finally:
-                self._count(self.tick - before)
-        done = Ledger(
-            {name: count - ledger.counts[name] for name, count in self._ledger.counts.items()},
-            {name: fs - ledger.phase_time_fs[name] for name, fs in self._ledger.phase_time_fs.items()},
-        )
+        account, memory = self._account, self._memory
+        account.settle(memory, Recording(), self._runner.spread)  # what an interrupted run may have left
+        account.count()
+        recording = Recording(self._watched(names), record_timing, on_block is not None)
+        self._runner.prepare(memory)
+        before, started = account.books, time.perf_counter()
+        try:
+            while (left := before.tick + int(ticks) - self.tick) > 0:
+                self._strike()
+                self._call(min(left, self._faults.until(self.tick)), recording)
+                if on_block is not None:
+                    on_block(self._block(recording, names, before))
+        finally:
+            at = account.books.tick
+            account.settle(memory, recording, self._runner.spread)
+            if on_block is not None and account.books.tick > at:
+                on_block(self._block(recording, names, before))
+            account.count()
+        done = _since(account.books.ledger, before.ledger)
         return Output(
-            first_tick=first,
+            first_tick=before.tick,
             ticks=int(ticks),
             ledger=done,
-            bill=bill(done, self._meter.prices),
-            counts_by_core=self._on_chip({name: count - counts.get(name, 0) for name, count in self._counts.items()}),
-            spikes=self._split(spikes, names),
+            bill=bill(done, self._prices),
+            counts_by_core=self._counts_since(before),
+            spikes=self._split(recording, names),
             host_time_s=time.perf_counter() - started,
             faults=tuple(self._faults.struck),
-            messages_lost=self._lost - lost,
+            messages_lost=account.books.lost - before.lost,
+            timing=TickTimes.join(list(recording.times.values())) if recording.times else None,
+        )
+
+    def _call(self, ticks: int, recording: Recording) -> None:
+        """One call of the kernel, as many ticks as take ``CALL_S``; how many never changes a bit of what they do."""
+        started = time.perf_counter()
+        done = self._runner.call(self._memory, min(ticks, self._pace))
+        self._account.settle(self._memory, recording, self._runner.spread)
+        took = time.perf_counter() - started
+        self._pace = max(1, min(8 * self._pace, int(done * CALL_S / max(took, 1e-6))))
+
+    def _block(self, recording: Recording, names: tuple[str, ...], before: Books) -> Block:
+        """What was recorded since the last block, and what the run comes to until now."""
+        self._account.count()
+        books = self._account.books
+        times = TickTimes.join(list(recording.times.values())) if recording.times else None
+        lengths = np.concatenate(list(recording.tick_fs.values())) if recording.tick_fs else None
+        first_tick = min([*recording.tick_fs, *recording.times, *recording.spikes], default=books.tick)
+        spikes = self._split(recording, names)
+        for kept in (recording.times, recording.tick_fs, recording.spikes):
+            kept.clear()
+        return Block(
+            first_tick=first_tick,
+            ticks=books.tick - first_tick,
+            ledger=_since(books.ledger, before.ledger),
+            counts_by_core=self._counts_since(before),
+            spikes=spikes,
+            tick_fs=lengths,
+            timing=times,
         )
 
     def fail(
@@ -164,66 +217,40 @@ class Simulation:
         """Let the faults strike that are due before the next tick."""
         if self._faults.until(self.tick) > 0:
             return
-        parts = network_faults.Parts(self._mesh, self._wiring, self._meter)
-        parts = self._faults.strike(self.tick, parts, self._memory, self._devices)
-        self._mesh, self._wiring, self._meter = parts.mesh, parts.wiring, parts.meter
+        parts = network_faults.Parts(self._mesh, self._wiring, self._account.meter)
+        after = self._faults.strike(self.tick, parts, self._memory, self._devices)
+        if after.meter is not parts.meter:
+            self._account.reroute(self._bands(after.meter))
+        self._mesh, self._wiring = after.mesh, after.wiring
 
-    def _prepare(self, names: tuple[str, ...]) -> Any:
-        """The compiled kernel, and room for the spikes that are to be recorded."""
-        memory = self._memory
-        watched = memory.row("WATCHED")
-        watched[:] = 0
+    def _bands(self, meter: NetworkMeter) -> tuple[NetworkMeter, NetworkMeter, NetworkMeter]:
+        """The meter, and with low and high latencies."""
+        low, high = (replace(meter, prices=_latencies(self._prices, band)) for band in self._interval)
+        return meter, low, high
+
+    def _watched(self, names: tuple[str, ...]) -> npt.NDArray[np.bool_] | None:
+        """The neurons of these populations."""
+        if not names:
+            return None
+        watched = np.zeros(self._memory.last.size, np.bool_)
         for name in names:
-            watched[self._span(name)] = 1
-        count = int(watched.sum())
-        memory.set("WATCHED_COUNT", count)
-        memory.set("RECORDED", 0)  # what an interrupted run may have left
-        memory.record = np.zeros((count + network_state.RECORD if count else 1, 2), np.int64)
-        if self._module is None:
-            self._module = program.load(self._source, self._modules)
-        burst = self._module.burst
-        burst(*memory.arguments, 0)  # compiles, where it must
-        return burst
+            watched[self._span(name)] = True
+        return watched
 
-    def _burst(self, burst: Any, ticks: int, spikes: list[npt.NDArray[np.int64]]) -> None:
-        """Many ticks per call, as many as take ``CALL_S``; how many never changes a bit of what they do."""
-        memory, left = self._memory, ticks
-        while left:
-            started = time.perf_counter()
-            done = int(burst(*memory.arguments, min(left, self._pace)))
-            took = time.perf_counter() - started
-            left -= done
-            self._pace = max(1, min(8 * self._pace, int(done * CALL_S / max(took, 1e-6))))
-            recorded = memory.get("RECORDED")
-            if recorded:
-                spikes.append(memory.record[:recorded].copy())
-                memory.set("RECORDED", 0)
+    def _counts_since(self, before: Books) -> dict[str, Integers]:
+        """Counts of all cores since then."""
+        now, then = self._account.books.counts, before.counts
+        return self._on_chip({name: count - then.get(name, 0) for name, count in now.items()})
 
-    def _count(self, ticks: int) -> None:
-        """Move what the kernel counted in ``ticks`` ticks into the totals."""
-        memory, meter = self._memory, self._meter
-        counted = [memory.row("SENT"), memory.row("ARRIVED"), memory.core_row("UPDATED"), memory.core_row("READS")]
-        sent, arrived, updated, reads = counted
-        by_core = meter.counts(Activity(ticks, sent, arrived, updated, reads))
-        self._counts = {name: self._counts.get(name, 0) + count for name, count in by_core.items()}
-        busy = memory.get("BUSY") if self.timing == "simple" else ticks * femtoseconds(self.chip.timing.tick_s)
-        self._ledger += Ledger(
-            {**{name: int(count.sum()) for name, count in by_core.items()}, "barrier": ticks},
-            {"compute": busy, "barrier": ticks * meter.latency("barrier")},
-        )
-        self._lost += network_faults.lost(arrived, meter)
-        for row in counted:
-            row[:] = 0
-        memory.set("BUSY", 0)
-
-    def _split(self, chunks: list[npt.NDArray[np.int64]], names: tuple[str, ...]) -> SpikesByPopulation:
+    def _split(self, recording: Recording, names: tuple[str, ...]) -> SpikesByPopulation:
         """Recorded spikes by population."""
-        every = np.concatenate(chunks) if chunks else np.zeros((0, 2), np.int64)
+        chunks = list(recording.spikes.values()) or [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        tick, neuron = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
         split = SpikesByPopulation()
         for name in names:
             span = self._span(name)
-            own = every[(every[:, 1] >= span.start) & (every[:, 1] < span.stop)]
-            split[name] = Spikes(own[:, 0].copy(), own[:, 1] - span.start)
+            own = (neuron >= span.start) & (neuron < span.stop)
+            split[name] = Spikes(tick[own], neuron[own] - span.start)
         return split
 
     # looking and setting
@@ -236,31 +263,53 @@ class Simulation:
     @property
     def ledger(self) -> Ledger:
         """Counts and time since the simulation was built."""
-        return self._ledger
+        return self._counted.ledger
 
     @property
     def bill(self) -> Bill:
         """Time and energy since the simulation was built."""
-        return bill(self._ledger, self._meter.prices)
+        return bill(self._counted.ledger, self._prices)
 
     @property
     def counts_by_core(self) -> dict[str, Integers]:
         """Every countable but ``barrier`` for each core of the chip, since the simulation was built."""
-        return self._on_chip(self._counts)
+        return self._on_chip(self._counted.counts)
+
+    @property
+    def _counted(self) -> Books:
+        """The books, an interrupted run included."""
+        self._account.settle(self._memory, Recording(), self._runner.spread)
+        self._account.count()
+        return self._account.books
+
+    @property
+    def cores_in_use(self) -> Integers:
+        """The cores that hold neurons, ascending."""
+        return self._account.meter.cores.copy()
+
+    def link_loads(self) -> Integers:
+        """Messages that left each tile of the joined mesh since the simulation was built.
+
+        ``[y, x, direction]``, directions east, west, north, south.
+        """
+        assert self._counted
+        return self._account.link_loads().reshape(self._mesh.height, self._mesh.width, 4)
 
     @property
     def needs_compiling(self) -> bool:
         """Whether the first run will compile (some seconds) instead of loading from the cache."""
-        return not program.is_compiled(self._source, self._modules)
+        return self._runner.needs_compiling
 
     @property
     def mapping(self) -> MappingReport:
         """How full the cores are, and what one spike of each neuron sends over the mesh."""
-        return assign.report(self._mapping, self._meter.core, self._wiring, self.chip, self._meter.axons)
+        return assign.report(
+            self._mapping, self._account.meter.core, self._wiring, self.chip, self._account.meter.axons
+        )
 
     def cores(self, population: Population | str) -> Integers:
         """The core of each neuron."""
-        return self._meter.core[self._span(self._name(population))].copy()
+        return self._account.meter.core[self._span(self._name(population))].copy()
 
     def state(self, population: Population | str, name: str) -> npt.NDArray[Any]:
         """A copy of one state or parameter of each neuron: v, bias, threshold, leak, gain or refractory."""
@@ -299,10 +348,10 @@ class Simulation:
         held = self._devices.hold(connection.read_weights(weights), span)
         if self._devices.stuck is not None:
             held = np.where(self._devices.stuck[span], self._memory.weight[positions], held)
-        self._memory.weight[positions] = held
+        self._memory.weight[positions] = held + 0.0  # no -0.0, which would look like no input (network_kernel)
 
     def _positions(self, connection: Connection) -> Integers:
-        return self._wiring.position[self._wiring.span[connection.source.name, connection.target.name]]
+        return self._memory.position[self._wiring.span[connection.source.name, connection.target.name]]
 
     def _connection(self, source: Population | str, target: Population | str) -> Connection:
         key = (self._name(source), self._name(target))
@@ -333,7 +382,7 @@ class Simulation:
         """Counts of the cores in use as counts of all cores."""
         whole = {name: np.zeros(self.chip.geometry.all_cores, np.int64) for name in counts}
         for name, count in counts.items():
-            whole[name][self._meter.cores] = count
+            whole[name][self._account.meter.cores] = count
         return whole
 
 
@@ -354,7 +403,23 @@ def _chip(chip: str | Path | Chip, overrides: Mapping[str, Any] | None) -> Chip:
     return load.validate(Chip, tables["chip"], f"chip {tables['chip'].get('name', chip)}", root="chip.")
 
 
-def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str) -> None:
+def _latencies(table: PriceTable, band: Band) -> PriceTable:
+    """The table with one end of every latency; energies stay as they are."""
+    other = table.at(band)
+    return replace(table, latency_fs=other.latency_fs, latency_s=other.latency_s)
+
+
+def _since(now: Ledger, before: Ledger) -> Ledger:
+    """What has come on top."""
+    return Ledger(
+        {name: count - before.counts[name] for name, count in now.counts.items()},
+        {name: fs - before.phase_time_fs[name] for name, fs in now.phase_time_fs.items()},
+        now.time_low_fs - before.time_low_fs,
+        now.time_high_fs - before.time_high_fs,
+    )
+
+
+def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, prices: str, threads: int) -> None:
     """Everything that can be wrong before neurons get their cores, in one error."""
     problems = faults.problems(chip)
     if timing not in TIMINGS:
@@ -363,9 +428,17 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str) -> 
         problems.append(f"seed = {seed!r}: must be a whole number from 0 to 2^63 - 1")
     if dtype not in DTYPES:
         problems.append(registry.unknown(dtype, list(DTYPES), "dtype"))
+    if prices not in BANDS:
+        problems.append(registry.unknown(prices, list(BANDS), "band of prices"))
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= THREADS:
+        problems.append(f"threads = {threads!r}: must be a whole number from 1 to {THREADS}")
     if not network.populations:
         problems.append("the network has no populations; add one with add_population")
-    leaky = [population.name for population in network.populations if population.parameters.leak(1.0) != 1.0]
+    leaky = [
+        population.name
+        for population in network.populations
+        if population.parameters.leak(1.0) != population.parameters.leak(2.0)
+    ]
     if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky):
         reason = f"the leak of {leaky[0]!r}" if leaky else "timing='clocked'"
         problems.append(f"chip.timing.tick_s = 0: {reason} needs the length of a tick")

@@ -11,7 +11,6 @@ core by its place among the cores in use. A tally of one core and tick is packed
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +27,7 @@ LOW = np.uint64((1 << 40) - 1)
 ONE = np.uint64(1 << 40)
 
 LATENCIES = ("VISITED", "UPDATED", "FIRED", "MESSAGE", "RECEIVED", "EVENT")
-"""Columns of ``latency [band, what]`` in fs: what each of them keeps a core busy. EVENT holds all that a synapse does."""
+"""Columns of ``latency [band, what]``: fs that each keeps a core busy. EVENT holds all that a synapse does."""
 VISITED, UPDATED, FIRED, MESSAGE, RECEIVED, EVENT = range(len(LATENCIES))
 
 SPANS = ("SENT", "FIRST", "LAST")
@@ -44,11 +43,12 @@ what is added and taken away again leaves nothing behind."""
 @kernel(cache=True)
 def tally(
     spikes: npt.NDArray[np.uint32], first: Integers, low: int, high: int, home: npt.NDArray[np.uint32],
-    axon_first: npt.NDArray[np.uint32], axons: Words, sent: Words, received: Words,
+    messages: npt.NDArray[np.uint32], axon_first: npt.NDArray[np.uint32], axons: Words, sent: Words, received: Words,
 ) -> None:  # fmt: skip
     """What each core sends and receives in ticks ``low`` to ``high - 1``.
 
-    ``spikes[first[t]:first[t + 1]]``: neurons that fired in tick t. ``sent [tick, core]`` becomes ``spikes << 40 |
+    ``spikes[first[t]:first[t + 1]]``: neurons that fired in tick t; ``messages[i]``: what one spike of neuron i sends,
+    axons of dead cores included. ``sent [tick, core]`` becomes ``spikes << 40 |
     messages``, ``received [tick, core]`` becomes ``messages << 40 | synapses``.
     """
     for t in range(low, high):
@@ -58,7 +58,7 @@ def tally(
         for k in range(first[t], first[t + 1]):
             i = spikes[k]
             begin, end = axon_first[i], axon_first[i + np.uint32(1)]
-            out[home[i]] += ONE + np.uint64(end - begin)
+            out[home[i]] += ONE + np.uint64(messages[i])
             for a in range(np.uint64(begin), np.uint64(end)):
                 axon = axons[a]
                 into[axon >> SHIFT] += (axon & LOW) + ONE
@@ -125,7 +125,7 @@ def count(spikes: npt.NDArray[np.uint32], total: int, sent: Integers) -> None:
 
 @kernel(cache=True)
 def _raise_leaf(keys: Floats, names: Small, leaf: int, key: float, size: int) -> None:
-    """Set a leaf of a winner tree: ``keys[node]`` is the smallest key below, ``names[node]`` the first leaf that has it.
+    """Set a leaf of a winner tree: ``keys[node]`` is the smallest key below, ``names[node]`` the first leaf with it.
 
     Leaves stand at ``size + leaf``, the root at 1.
     """
@@ -134,10 +134,7 @@ def _raise_leaf(keys: Floats, names: Small, leaf: int, key: float, size: int) ->
     keys[node] = key
     while node > 1:
         other = keys[node ^ 1]
-        if node & 1:  # the right one of two: it wins only where it is smaller
-            wins = key < other
-        else:
-            wins = key <= other
+        wins = key < other if node & 1 else key <= other  # of two that are equal the left one wins
         key = key if wins else other
         name = name if wins else names[node ^ 1]
         node >>= 1
@@ -149,7 +146,7 @@ def _raise_leaf(keys: Floats, names: Small, leaf: int, key: float, size: int) ->
 def contend(
     spikes: npt.NDArray[np.uint32], rank: npt.NDArray[np.uint32], first: Integers, low: int, high: int,
     home: npt.NDArray[np.uint32], place: npt.NDArray[np.uint32], neurons: Integers, moved: Small, received: Words,
-    axon_first: npt.NDArray[np.uint32], axons: Words, pair: Small,
+    messages: npt.NDArray[np.uint32], axon_first: npt.NDArray[np.uint32], axons: Words, pair: Small,
     path_first: npt.NDArray[np.uint32], path: npt.NDArray[np.uint32], pair_fs: Integers, share: Integers,
     links: int, buffer: int,
     latency: Integers, read_fs: Integers, order: Small, ticks_fs: Integers, spans: Integers,
@@ -168,8 +165,9 @@ def contend(
 
     ``place[i]``: neurons of i's core up to i; ``rank[k]``: how many of them had been updated in the tick. ``pair[a]``:
     the pair of tiles that an axon joins; ``path[path_first[p]:path_first[p + 1]]`` its links, ``pair_fs[p]`` their
-    latencies, ``share[p]`` SHARE / (hops + 2). ``order``: cores in the order in which messages are to set out, for one tick, in place of that of their
-    times (empty: none). ``ticks_fs[tick]`` and ``spans [SPANS, tick, core]`` are filled in.
+    latencies, ``share[p]`` SHARE / (hops + 2). ``order``: cores in the order in which messages are to set out, for one
+    tick, in place of that of their times (empty: none). ``ticks_fs[tick]`` and ``spans [SPANS, tick, core]`` are filled
+    in.
     """
     cores = neurons.shape[0]
     size = 1
@@ -229,6 +227,7 @@ def contend(
                 gap += (place[i] - seen_place[c]) * t_visited + (rank[k] - seen_rank[c]) * t_updated + t_fired
                 seen_place[c], seen_rank[c] = place[i], rank[k]
                 now_axon[c], end_axon[c] = axon_first[i], axon_first[i + 1]
+                gap += (np.int64(messages[i]) - (end_axon[c] - now_axon[c])) * t_message  # lost before they set out
             left[c] = gap
             if now_axon[c] < end_axon[c]:
                 _raise_leaf(send_key, send_name, c, float(gap + t_message), size)
@@ -283,6 +282,7 @@ def contend(
                 gap += (place[i] - seen_place[c]) * t_visited + (rank[k] - seen_rank[c]) * t_updated + t_fired
                 seen_place[c], seen_rank[c] = place[i], rank[k]
                 now_axon[c], end_axon[c] = axon_first[i], axon_first[i + 1]
+                gap += (np.int64(messages[i]) - (end_axon[c] - now_axon[c])) * t_message  # lost before they set out
             left[c] = leaves + gap
             _raise_leaf(send_key, send_name, c, left[c] + t_message if now_axon[c] < end_axon[c] else np.inf, size)
         last = 0.0

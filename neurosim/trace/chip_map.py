@@ -96,8 +96,10 @@ class ChipMap:
     links: LinkMap | None = None
 
 
-def write_chip_map(sink: Sink, chip_map: ChipMap) -> None:
-    """Put a chip's map below ``/chip``, in place of an older one."""
+def write_chip_map(sink: Sink, chip_map: ChipMap | None) -> None:
+    """Put a chip's map below ``/chip``, in place of an older one; without a map, nothing."""
+    if chip_map is None:
+        return
     parts: list[tuple[str, Any, dict[str, tuple[str, str]]]] = [
         ("core", chip_map.cores, _CORE), ("mesh", chip_map.mesh, _MESH),
     ]  # fmt: skip

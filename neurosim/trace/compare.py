@@ -128,17 +128,18 @@ def difference(one: Reached, other: Reached, static_W: Interval) -> Interval:
     """Bounds in J of ``one`` - ``other`` for every choice of the prices that both share.
 
     Both are charged with the same price, so per action the difference is n e with one n, and lies between its ends.
-    For static power and time the bounds take the ends that are farthest apart.
+    Static power is charged for the difference of the times with all latencies at their values, low or high ends.
     """
     ends = []
     for name in ACTIONS:
         low = one.low_by_action_J.get(name, 0.0) - other.low_by_action_J.get(name, 0.0)
         high = one.high_by_action_J.get(name, 0.0) - other.high_by_action_J.get(name, 0.0)
         ends.append((min(low, high), max(low, high)))
-    if (one.chip_time_low_s, other.chip_time_low_s) == (one.chip_time_high_s, other.chip_time_high_s):
-        times = [one.chip_time_s - other.chip_time_s]
-    else:
-        times = [one.chip_time_low_s - other.chip_time_high_s, one.chip_time_high_s - other.chip_time_low_s]
+    times = [
+        one.chip_time_s - other.chip_time_s,
+        one.chip_time_low_s - other.chip_time_low_s,
+        one.chip_time_high_s - other.chip_time_high_s,
+    ]
     static = [power * time for power in static_W for time in times]
     return sum(low for low, _ in ends) + min(static), sum(high for _, high in ends) + max(static)
 

@@ -54,10 +54,14 @@ def core_map(mesh: Mesh, held: Utilisation, cores: Integers, counts: npt.NDArray
     )  # fmt: skip
 
 
-def map_of_machine(machine: Machine) -> ChipMap:
-    """The map of a training run as it stands; counts of a layer are spread over its cores (``Meter.by_core``)."""
+def map_of_machine(machine: Machine) -> ChipMap | None:
+    """The map of a training run as it stands; counts of a layer are spread over its cores (``Meter.by_core``).
+
+    None where a placement was made by hand and does not say what it uses.
+    """
     chip, held = machine.scenario.chip, machine.placement.utilisation
-    assert held is not None
+    if held is None:
+        return None
     mesh = faults.mesh(chip)
     cores, counts = machine.meter.by_core(machine.totals)
     return ChipMap(core_map(mesh, held, cores, counts, machine.meter.prices), mesh_map(chip, mesh))

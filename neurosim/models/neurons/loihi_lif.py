@@ -16,8 +16,8 @@ s = floor(64 I)/64 per tick and the first tick keeps all of I, so that the neuro
 floor((threshold - I)/s) + 2 ticks while I <= threshold, in every tick above, and never where s = 0 and I <= threshold.
 
 Source: M. Davies et al., IEEE Micro 38(1), 82 (2018), for the neuron; steps of 1/64, the order of decay, input and
-threshold and what counts as an update are as in SANA-FE 2.2.9 (J. A. Boyle et al., IEEE TCAD 44(8), 3165 (2025)), found by
-running it. Its ``refractory_delay`` d is ``refractory_ticks`` = d - 1 here.
+threshold and what counts as an update are as in SANA-FE 2.2.9 (J. A. Boyle et al., IEEE TCAD 44(8), 3165 (2025)), found
+by running it. Its ``refractory_delay`` d is ``refractory_ticks`` = d - 1 here.
 """
 
 from __future__ import annotations

@@ -169,10 +169,13 @@ def test_nmnist_other_sensors_and_nonsense(tmp_path: Path) -> None:
 def test_nmnist_any_bytes_are_events_or_an_error(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     path = tmp_path_factory.mktemp("f") / "any.bin"
     path.write_bytes(raw)
-    try:
-        assert len(read_nmnist(path, sort=True)) <= len(raw) // 5
-    except InputError as error:
-        assert all(line.startswith("byte ") for line in error.problems)
+    sound = len(raw) % 5 == 0 and all(
+        (x < 34 and y < 34) or y == 240 for x, y in zip(raw[::5], raw[1::5], strict=False)
+    )
+    if sound:
+        assert len(read_nmnist(path, sort=True)) == sum(y != 240 for y in raw[1::5])
+    else:
+        assert all(line.startswith("byte ") for line in problems_of(lambda: read_nmnist(path, sort=True)))
 
 
 def test_nmnist_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -553,7 +556,7 @@ def test_spike_list_lists_every_line_that_is_wrong(tmp_path: Path) -> None:
     ]
     for time in ("nan", "inf", "1e400", "1e5"):
         path = text(tmp_path, f"time_s,neuron\n{time},0\n")
-        assert "line 2" in problems_of(lambda: read_spikes(path, tick_s=1e-3))[0]
+        assert "line 2" in problems_of(lambda path=path: read_spikes(path, tick_s=1e-3))[0]
     assert read_spikes(text(tmp_path, "tick,neuron\n5,9\n4,1\n"), sort=True).tick.tolist() == [4, 5]
 
 

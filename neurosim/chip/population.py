@@ -95,6 +95,13 @@ class Network:
         """All connections, in the order in which they were made."""
         return tuple(self._connections.values())
 
+    def copy(self) -> Network:
+        """The network as it is now: what is added to either later, the other does not have."""
+        other = Network()
+        other._populations, other._connections = dict(self._populations), dict(self._connections)
+        other._cores = dict(self._cores)
+        return other
+
     @property
     def neurons(self) -> int:
         """Neurons of all populations."""

@@ -75,7 +75,7 @@ def _blocks(path: Path, stream: str, ordered: bool, block: int) -> Iterator[Even
         head = file.read(len(MAGIC))
         cut = _cut(file, size) if head == MAGIC else None
     if head != MAGIC:
-        if head.startswith(b"#!AER-DAT"):
+        if head.startswith(b"#!AER-DAT") and not MAGIC.startswith(head):
             fault = f"is AEDAT {head[9:12].decode('ascii', 'replace')}; only AEDAT 4.0 can be read"
         else:
             found = head.hex(" ") or "nothing"

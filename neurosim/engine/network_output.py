@@ -48,9 +48,11 @@ class TickTimes:
     cores: Integers
     """Core numbers of the columns: those in use."""
     time_fs: Integers
-    """Of each tick, without the barrier."""
+    """Of each tick, its barrier included."""
     barrier_fs: int
     """Of one barrier, by the tiles in use."""
+    hops: Integers
+    """``[tick, 5]``: links crossed, in the order of ``chip.mesh.HOPS``."""
     counts: dict[str, Integers]
     """``[tick, core]``: neuron_updated, neuron_fired, message (where it was sent), message_received, synaptic_event."""
     generation_fs: Integers
@@ -86,8 +88,8 @@ class TickTimes:
             if self.counts["message_received"][t, c]:
                 ends = int(self.first_fs[t, c]) / FEMTOSECONDS, int(self.last_fs[t, c]) / FEMTOSECONDS
                 found.append(Interval(core, "processing", *ends))
-        start = int(self.time_fs[t])
-        found.append(Interval(None, "barrier", start / FEMTOSECONDS, (start + self.barrier_fs) / FEMTOSECONDS))
+        end = int(self.time_fs[t])
+        found.append(Interval(None, "barrier", (end - self.barrier_fs) / FEMTOSECONDS, end / FEMTOSECONDS))
         return found
 
     @classmethod
@@ -100,7 +102,7 @@ class TickTimes:
         def joined(name: str) -> Integers:
             return np.concatenate([getattr(part, name) for part in parts])
 
-        names = ("time_fs", "generation_fs", "processing_fs", "sent_fs", "first_fs", "last_fs")
+        names = ("time_fs", "hops", "generation_fs", "processing_fs", "sent_fs", "first_fs", "last_fs")
         counts = {name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts}
         whole = {name: joined(name) for name in names}
         return cls(first_tick=first.first_tick, cores=first.cores, barrier_fs=first.barrier_fs, counts=counts, **whole)

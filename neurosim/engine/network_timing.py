@@ -57,7 +57,7 @@ class Messages:
     @property
     def reads(self) -> Integers:
         """Ticks in which anything was received, for each core."""
-        return (self.received != 0).sum(axis=0)
+        return np.asarray((self.received != 0).sum(axis=0), np.int64)
 
 
 class NetworkTiming:
@@ -229,6 +229,18 @@ class NetworkTiming:
         processing += np.where(received > 0, self.read_fs[0], 0)
         if spans is None:
             spans = np.stack([generation, np.zeros_like(generation), processing])
+        crossed = np.zeros((ticks, len(HOPS)), np.int64)
+        loops.hops(memory.spikes, memory.tick_first, self.meter.axons.hops, crossed)
         return TickTimes(
-            first_tick, self.meter.cores, time_fs.copy(), self.meter.barrier_fs, counts, generation, processing, *spans
+            first_tick=first_tick,
+            cores=self.meter.cores,
+            time_fs=time_fs + self.meter.barrier_fs,
+            barrier_fs=self.meter.barrier_fs,
+            hops=crossed,
+            counts=counts,
+            generation_fs=generation,
+            processing_fs=processing,
+            sent_fs=spans[loops.SENT],
+            first_fs=spans[loops.FIRST],
+            last_fs=spans[loops.LAST],
         )

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from neurosim import models, registry
 from neurosim.accounting import Band, Bill, Ledger, PriceTable, bill, price_table
 from neurosim.chip import assign, cores, faults
+from neurosim.chip.mesh import Mesh
 from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
 from neurosim.chip.utilisation import Mapping as MappingReport
 from neurosim.engine import network_faults, network_kernel, network_state
@@ -48,13 +49,13 @@ class Simulation:
     """A network on a chip. It takes what it needs from both: later changes to them have no effect.
 
     ``chip``: a shipped name, a path, or a ``Chip``. ``timing``: how long a tick lasts, ``clocked``
-    (``chip.timing.tick_s``), ``simple`` (as long as its slowest core), ``detailed`` (messages get in one another's way)
-    or ``event`` (every message a simpy process), default the chip's own. ``mapping``: how neurons that the network does
-    not place get their cores, ``fill``, ``round-robin`` or ``traffic`` (docs/mapping.md). ``seed``: of everything that is
-    random from tick to tick; mismatch has the chip's own. ``ideal``: every imperfection off. ``record``: populations
-    whose spikes are kept. ``dtype``: of membranes and weights. ``overrides``: ``{"chip.key.path": value}`` over the chip
-    file. ``prices``: ``low`` or ``high`` takes that end of every latency. ``threads``: on how many cores of this computer
-    to run; the result is the same, bit for bit.
+    (``chip.timing.tick_s``), ``simple`` (as long as its slowest core), ``detailed`` (messages get in one another's
+    way) or ``event`` (every message a simpy process), default the chip's own. ``mapping``: how neurons that the network
+    does not place get their cores, ``fill``, ``round-robin`` or ``traffic`` (docs/mapping.md). ``seed``: of everything
+    that is random from tick to tick; mismatch has the chip's own. ``ideal``: every imperfection off. ``record``:
+    populations whose spikes are kept. ``dtype``: of membranes and weights. ``overrides``: ``{"chip.key.path": value}``
+    over the chip file. ``prices``: ``low`` or ``high`` takes that end of every latency. ``threads``: on how many cores
+    of this computer to run; the result is the same, bit for bit.
 
     Raises InputError listing all that is wrong, CapabilityError for neurons that the chip has not, CapacityError
     saying how much is missing.
@@ -80,6 +81,7 @@ class Simulation:
         self.chip = without_imperfections(described) if ideal else described
         self.timing = self.chip.timing.model if timing is None else timing
         self.seed = seed
+        self.network = network.copy()
         self._populations = {population.name: population for population in network.populations}
         self._connections = {(each.source.name, each.target.name): each for each in network.connections}
         _check(self.chip, network, self.timing, seed, dtype, prices, threads)
@@ -125,8 +127,8 @@ class Simulation:
     ) -> Output:
         """Take ``ticks`` ticks. ``record`` replaces, for this run, what the simulation was built with.
 
-        ``record_timing``: keep the time and the counts of every tick, by core (``Output.timing``). ``on_block`` takes what
-        is recorded block by block, about every 0.1 s, in place of the Output, so that memory does not grow with ticks.
+        ``record_timing``: keep the time and the counts of every tick, by core (``Output.timing``). ``on_block`` takes
+        what is recorded block by block, about every 0.1 s, in place of the Output, so that memory does not grow.
 
         Ctrl-C stops between two ticks: KeyboardInterrupt is raised, and the simulation stands where it stopped.
         """
@@ -286,6 +288,16 @@ class Simulation:
     def cores_in_use(self) -> Integers:
         """The cores that hold neurons, ascending."""
         return self._account.meter.cores.copy()
+
+    @property
+    def prices(self) -> PriceTable:
+        """What everything costs."""
+        return self._prices
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh that messages cross, as it is now."""
+        return self._mesh
 
     def link_loads(self) -> Integers:
         """Messages that left each tile of the joined mesh since the simulation was built.

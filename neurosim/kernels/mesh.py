@@ -124,7 +124,17 @@ def count(spikes: npt.NDArray[np.uint32], total: int, sent: Integers) -> None:
 
 
 @kernel(cache=True)
-def _raise_leaf(keys: Floats, names: Small, leaf: int, key: float, size: int) -> None:
+def hops(spikes: npt.NDArray[np.uint32], first: Integers, crossed: Integers, total: Integers) -> None:
+    """Links that the messages of each tick cross: ``total [tick, direction]`` from ``crossed [neuron, direction]``."""
+    for t in range(total.shape[0]):
+        total[t] = 0
+        for k in range(first[t], first[t + 1]):
+            for direction in range(total.shape[1]):
+                total[t, direction] += crossed[spikes[k], direction]
+
+
+@kernel(cache=True)
+def _raise_leaf(keys: Floats, names: Small, leaf: int | np.int64, key: float, size: int) -> None:
     """Set a leaf of a winner tree: ``keys[node]`` is the smallest key below, ``names[node]`` the first leaf with it.
 
     Leaves stand at ``size + leaf``, the root at 1.
@@ -210,9 +220,9 @@ def contend(
             room = 2 * total
             when, long, way = np.zeros(room), np.zeros(room, np.int64), np.zeros(room, np.int64)
         for k in range(first[t], first[t + 1]):
-            c = home[spikes[k]]
-            own[now_spike[c]] = k
-            now_spike[c] += 1
+            at = home[spikes[k]]
+            own[now_spike[at]] = k
+            now_spike[at] += 1
         for c in range(cores):
             now_spike[c], now_axon[c], end_axon[c] = here[c], 0, 0
             seen_place[c] = seen_rank[c] = 0
@@ -233,8 +243,8 @@ def contend(
                 _raise_leaf(send_key, send_name, c, float(gap + t_message), size)
         flying, flying_fs = np.int64(0), np.int64(0)
         for m in range(total):
-            c = np.int64(order[m]) if order.shape[0] > 0 else np.int64(send_name[1])
-            now = send_key[size + c]
+            src = np.int64(order[m]) if order.shape[0] > 0 else np.int64(send_name[1])
+            now = send_key[size + src]
             while take_key[1] <= now:  # what has been taken in by now is on its way no more
                 d = np.int64(take_name[1])
                 e = head[d]
@@ -246,12 +256,12 @@ def contend(
                 flying_fs -= long[e]
                 head[d] = e + 1
                 _raise_leaf(take_key, take_name, d, when[e + 1] if e + 1 < tail[d] else np.inf, size)
-            a = now_axon[c]
+            a = now_axon[src]
             axon, p = axons[a], np.int64(pair[a])
             d = np.int64(axon >> SHIFT)
             hops = np.int64(path_first[p + 1] - path_first[p])
-            along = density[links + c]
-            density[links + c] += share[p]
+            along = density[links + src]
+            density[links + src] += share[p]
             for s in range(np.uint64(path_first[p]), np.uint64(path_first[p + 1])):
                 along += density[path[s]]
                 density[path[s]] += share[p]
@@ -266,7 +276,7 @@ def contend(
                 spans[FIRST, t, d] = np.int64(math.floor(taken + 0.5))
             done[d] = taken + works
             e = tail[d]
-            when[e], long[e], way[e] = taken, works, p << 20 | c
+            when[e], long[e], way[e] = taken, works, p << 20 | src
             tail[d] = e + 1
             flying += 1
             flying_fs += works
@@ -274,17 +284,19 @@ def contend(
                 _raise_leaf(take_key, take_name, d, taken, size)
             # the next message of the core
             gap = np.int64(0)
-            now_axon[c] = a + 1
-            while now_axon[c] == end_axon[c] and now_spike[c] < here[c + 1]:
-                k = own[now_spike[c]]
+            now_axon[src] = a + 1
+            while now_axon[src] == end_axon[src] and now_spike[src] < here[src + 1]:
+                k = own[now_spike[src]]
                 i = spikes[k]
-                now_spike[c] += 1
-                gap += (place[i] - seen_place[c]) * t_visited + (rank[k] - seen_rank[c]) * t_updated + t_fired
-                seen_place[c], seen_rank[c] = place[i], rank[k]
-                now_axon[c], end_axon[c] = axon_first[i], axon_first[i + 1]
-                gap += (np.int64(messages[i]) - (end_axon[c] - now_axon[c])) * t_message  # lost before they set out
-            left[c] = leaves + gap
-            _raise_leaf(send_key, send_name, c, left[c] + t_message if now_axon[c] < end_axon[c] else np.inf, size)
+                now_spike[src] += 1
+                gap += (place[i] - seen_place[src]) * t_visited + (rank[k] - seen_rank[src]) * t_updated + t_fired
+                seen_place[src], seen_rank[src] = place[i], rank[k]
+                now_axon[src], end_axon[src] = axon_first[i], axon_first[i + 1]
+                gap += (np.int64(messages[i]) - (end_axon[src] - now_axon[src])) * t_message  # lost before they set out
+            left[src] = leaves + gap
+            _raise_leaf(
+                send_key, send_name, src, left[src] + t_message if now_axon[src] < end_axon[src] else np.inf, size
+            )
         last = 0.0
         for c in range(cores):
             left[c] += (neurons[c] - seen_place[c]) * t_visited + (moved[t, c] - seen_rank[c]) * t_updated

@@ -26,13 +26,13 @@ from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import Column, Table
 from neurosim.errors import InputError
 from neurosim.kernels.random import RNG_VERSION
-from neurosim.trace.chip_map import ChipMap, write_chip_map
+from neurosim.trace.chip_map import ChipMap, Integers, write_chip_map
 from neurosim.trace.layout import Status
 from neurosim.trace.mapped import core_map, link_map, mesh_map
 from neurosim.trace.writer import TraceWriter
 
 if TYPE_CHECKING:
-    from neurosim.engine.network_output import Block, TickTimes
+    from neurosim.engine.network_output import Block, Interval, TickTimes
 
 KIND = "network"
 """The root attribute ``kind`` of these traces; those of training runs have none."""
@@ -46,9 +46,16 @@ BY_CORE = ("neuron_updated", "neuron_fired", "message", "message_received", "syn
 PER_TICK = ("neuron_visited", *BY_CORE, *HOPS)
 """Countables of the rows of ``/ticks``; ``barrier`` happens once in each."""
 
+PER_EVENT = ("cell_read", "cell_read_conductance", "dendrite_updated", "byte_moved")
+"""Countables of which each synaptic event makes a whole number, where it makes any."""
+
 
 class NetworkTrace:
-    """An open trace that a simulation's blocks go to; ``close`` or ``discard`` it."""
+    """An open trace that a simulation's blocks go to; ``close`` or ``discard`` it.
+
+    ``record``: populations whose spikes are written. ``ticks``: one row for each tick; blocks must then hold the
+    spikes of all populations, from which the hops of a tick follow. ``by_core``: one column for each core in use.
+    """
 
     def __init__(
         self,
@@ -60,30 +67,30 @@ class NetworkTrace:
         by_core: bool,
         force: bool,
     ) -> None:
-        self._simulation = simulation
+        self._simulation, self._record = simulation, record
         self._ticks, self._by_core = ticks, by_core
         self._cores = np.asarray(simulation.cores_in_use)
-        self._network = {population.name: population.size for population in simulation.network.populations}
+        self._sizes = {population.name: population.size for population in simulation.network.populations}
         self._first_tick = simulation.tick
         self._links_before = simulation.link_loads()
-        self._before = Ledger()
-        self._ledger = Ledger()
-        self._counts: Mapping[str, npt.NDArray[np.int64]] = {}
+        self._hops = simulation.mapping.hops
+        self._before = self._ledger = Ledger()
+        self._counts: Mapping[str, Integers] = {}
         self._longest = -1
-        self._timeline: tuple[int, Any] | None = None
+        self._timeline: tuple[int, list[Interval]] | None = None
         attributes = {
             "kind": KIND, "scenario": SCENARIO, "seed": simulation.seed, "rng_version": RNG_VERSION,
             "fabrication_seed": simulation.chip.fabrication_seed,
         }  # fmt: skip
         self.writer = TraceWriter.create(path, force=force, attributes=attributes)
-        self._declare(record)
+        self._declare()
 
     @property
     def prices(self) -> PriceTable:
         """What the run is charged with."""
         return self._simulation.prices
 
-    def _declare(self, record: tuple[str, ...]) -> None:
+    def _declare(self) -> None:
         simulation, sink = self._simulation, self.writer
         sink.write("/config/chip", tomli_w.dumps(_plain(simulation.chip)), "1", "the chip, resolved")
         sink.write("/config/network", tomli_w.dumps(described(simulation)), "1", "the network, without its synapses")
@@ -95,62 +102,94 @@ class NetworkTrace:
         if self._by_core:
             sink.declare(_by_core_table(self._cores.size))
             sink.write("/ticks/core/number", self._cores, "1", "core numbers of the columns")
-        for name in record:
-            size = self._network[name]
-            sink.declare(Table(f"/spikes/{name}", _SPIKES, {"long_name": f"spikes of {name}", "neurons": size}))
+        for name in self._record:
+            about = {"long_name": f"spikes of {name}", "neurons": self._sizes[name]}
+            sink.declare(Table(f"/spikes/{name}", _SPIKES, about))
         sink.flush()
 
     def block(self, block: Block) -> None:
         """Take what happened in some ticks."""
-        end = block.first_tick + block.ticks
-        for name, spikes in block.spikes.items():
-            self.writer.append(f"/spikes/{name}", {"tick": spikes.tick, "neuron": spikes.neuron.astype(np.int32)})
+        for name in self._record:
+            tick, neuron = block.spikes[name]
+            self.writer.append(f"/spikes/{name}", {"tick": tick, "neuron": neuron.astype(np.int32)})
         self._before, self._ledger, self._counts = self._ledger, block.ledger, block.counts_by_core
-        self.writer.append("/ledger", tables.ledger_row(block.ledger, self.prices, end))
-        if block.timing is not None:
-            self._follow(block.timing)
+        row = tables.ledger_row(block.ledger, self.prices, block.first_tick + block.ticks)
+        self.writer.append("/ledger", row)
+        if block.timing is not None and block.timing.ticks:
+            self._follow(block, block.timing)
         self.writer.flush()
 
-    def _follow(self, timing: TickTimes) -> None:
+    def _follow(self, block: Block, timing: TickTimes) -> None:
         """One row for each tick of a block, and the longest tick so far."""
-        counts = _tick_counts(timing)
         number = np.arange(timing.first_tick, timing.first_tick + timing.ticks)
-        if self._ticks and timing.ticks:
+        length = np.asarray(timing.time_fs) + timing.barrier_fs if block.tick_fs is None else np.asarray(block.tick_fs)
+        if self._ticks:
+            counts = self._tick_counts(block, timing)
             columns = np.stack([counts[name] for name in PER_TICK], axis=1)
-            energy = self._tick_energy_J(counts, timing)
-            self.writer.append("/ticks", {"tick": number, "time_fs": timing.time_fs, "counts": columns,
-                                          "energy_J": energy})  # fmt: skip
-        if self._by_core and timing.ticks:
-            there = np.searchsorted(self._cores, timing.cores)
-            rows: dict[str, npt.ArrayLike] = {"tick": number}
-            whole = {**{name: timing.counts[name] for name in BY_CORE}, "generation_fs": timing.generation_fs,
-                     "processing_fs": timing.processing_fs}  # fmt: skip
-            for name, values in whole.items():
-                columns = np.zeros((timing.ticks, self._cores.size), np.int64)
-                columns[:, there] = values
-                rows[name] = columns
-            self.writer.append("/ticks/core", rows)
-        if timing.ticks and int(timing.time_fs.max()) > self._longest:
-            longest = int(timing.time_fs.argmax())
-            self._longest = int(timing.time_fs[longest])
-            self._timeline = (timing.first_tick + longest, timing.timeline(timing.first_tick + longest))
+            energy = self._tick_energy_J(counts, length)
+            self.writer.append("/ticks", {"tick": number, "time_fs": length, "counts": columns, "energy_J": energy})
+        if self._by_core:
+            self.writer.append("/ticks/core", {"tick": number, **self._by_core_columns(timing)})
+        longest = int(length.argmax())
+        if int(length[longest]) > self._longest:
+            self._longest = int(length[longest])
+            tick = timing.first_tick + longest
+            self._timeline = (tick, timing.timeline(tick))
 
-    def _tick_energy_J(self, counts: Mapping[str, npt.NDArray[np.int64]], timing: TickTimes) -> npt.NDArray[np.float64]:
+    def _by_core_columns(self, timing: TickTimes) -> dict[str, npt.NDArray[Any]]:
+        """What each core did in each tick; the cores of a block are some of those at the beginning."""
+        there = np.searchsorted(self._cores, timing.cores)
+        whole = {name: timing.counts[name] for name in BY_CORE}
+        whole |= {"generation_fs": timing.generation_fs, "processing_fs": timing.processing_fs}
+        out = {}
+        for name, values in whole.items():
+            out[name] = np.zeros((timing.ticks, self._cores.size), np.int64 if name.endswith("_fs") else np.int32)
+            out[name][:, there] = values
+        return out
+
+    def _tick_counts(self, block: Block, timing: TickTimes) -> dict[str, Integers]:
+        """Countables of the whole chip, tick by tick; hops follow from who fired."""
+        counts = {name: np.asarray(timing.counts[name].sum(axis=1)) for name in BY_CORE}
+        visits = self._ledger.counts["neuron_visited"] - self._before.counts["neuron_visited"]
+        counts["neuron_visited"] = np.full(timing.ticks, visits // timing.ticks)
+        hops = self._tick_hops(block, timing)
+        happened = [self._ledger.counts[name] - self._before.counts[name] for name in HOPS]
+        if hops.sum(axis=0).tolist() != happened:  # a fault has struck: other ways, from this block on
+            self._hops = self._simulation.mapping.hops
+            hops = self._tick_hops(block, timing)
+        return counts | {name: hops[:, k] for k, name in enumerate(HOPS)}
+
+    def _tick_hops(self, block: Block, timing: TickTimes) -> Integers:
+        """``[tick, 5]``: links that the messages of each tick crossed."""
+        hops = np.zeros((timing.ticks, len(HOPS)), np.int64)
+        at = 0
+        for name, size in self._sizes.items():
+            tick, neuron = block.spikes[name]
+            own = self._hops[at : at + size]
+            for k in np.flatnonzero(own.any(axis=0)).tolist():
+                # sums of whole numbers below 2^53 are exact in floating point
+                hops[:, k] += np.bincount(
+                    tick - timing.first_tick, weights=own[neuron, k], minlength=timing.ticks
+                ).astype(np.int64)
+            at += size
+        return hops
+
+    def _tick_energy_J(self, counts: Mapping[str, Integers], length_fs: Integers) -> npt.NDArray[np.float64]:
         """Energy of each tick, static energy included; NaN where a countable that costs is not followed by tick."""
-        prices, static = self.prices, self.prices.static
-        energy = static.power_W * timing.time_fs * 1e-15
+        prices = self.prices
+        energy: npt.NDArray[np.float64] = prices.static.power_W * (length_fs * 1e-15)
         happened = {name: count - self._before.counts[name] for name, count in self._ledger.counts.items()}
-        followed = {**counts, "barrier": np.ones(timing.ticks, np.int64)}
-        events, sums = counts["synaptic_event"], int(counts["synaptic_event"].sum())
-        for name in ("cell_read", "cell_read_conductance"):  # a whole number of them to each synaptic event
-            if happened[name] and sums and happened[name] % sums == 0:
-                followed[name] = events * (happened[name] // sums)
+        followed = {**counts, "barrier": np.ones(length_fs.size, np.int64)}
+        sums = int(counts["synaptic_event"].sum())
+        for name in PER_EVENT:
+            if sums and happened[name] and happened[name] % sums == 0:
+                followed[name] = counts["synaptic_event"] * (happened[name] // sums)
         for name, count in happened.items():
             price = float(prices.energy_J[prices.index(name)])
             if not count or price == 0.0:
                 continue
             if name not in followed or int(followed[name].sum()) != count:
-                return np.full(timing.ticks, np.nan)
+                return np.full(length_fs.size, np.nan)
             energy = energy + followed[name] * price
         return energy
 
@@ -181,7 +220,7 @@ class NetworkTrace:
             link_map(mesh, loads, dead),
         )  # fmt: skip
 
-    def _write_timeline(self, tick: int, intervals: Any) -> None:
+    def _write_timeline(self, tick: int, intervals: list[Interval]) -> None:
         sink = self.writer
         sink.write("/timeline/tick", tick, "tick", "the longest tick of the run, which the intervals are of")
         cores = np.array([-1 if each.core is None else each.core for each in intervals], np.int64)
@@ -205,8 +244,8 @@ class NetworkTrace:
             "timing": simulation.timing,
             "ticks": simulation.tick - self._first_tick,
             "first_tick": self._first_tick,
-            "neurons": simulation.network.neurons,
-            "synapses": simulation.network.synapses,
+            "neurons": sum(self._sizes.values()),
+            "synapses": sum(len(connection) for connection in simulation.network.connections),
             "chip_time_s": bill.chip_time_s,
             "chip_time_low_s": bill.chip_time_low_s,
             "chip_time_high_s": bill.chip_time_high_s,
@@ -253,13 +292,6 @@ def _by_core_table(cores: int) -> Table:
     return Table("/ticks/core", tuple(columns), {"long_name": "one row per tick, one column per core in use"})
 
 
-def _tick_counts(timing: TickTimes) -> dict[str, npt.NDArray[np.int64]]:
-    """Countables of the whole chip, tick by tick."""
-    counts = {name: each.sum(axis=1) for name, each in timing.counts.items()}
-    counts |= {name: timing.hops[:, k] for k, name in enumerate(HOPS)}
-    return {name: np.asarray(counts.get(name, np.zeros(timing.ticks, np.int64))) for name in PER_TICK}
-
-
 def recorded(
     simulation: Simulation,
     run: Callable[..., Output],
@@ -290,7 +322,8 @@ def recorded(
         return time.perf_counter() - started
 
     try:
-        out = run(ticks, record=record, record_timing=record_timing or by_core, on_block=take)
+        names = tuple(population.name for population in simulation.network.populations) if record_timing else record
+        out = run(ticks, record=names, record_timing=record_timing or by_core, on_block=take)
     except BaseException as error:
         if isinstance(error, InputError) and not blocks:
             trace.discard()

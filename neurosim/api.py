@@ -21,14 +21,15 @@ import tomli_w
 from neurosim import accounting, models, registry, training
 from neurosim._version import __version__
 from neurosim.accounting import Bill
-from neurosim.chip.population import Network
+from neurosim.chip.population import Network, Population
 from neurosim.data import Dataset, silent
 from neurosim.data import load as load_data
 from neurosim.engine import retime
+from neurosim.engine import simulation as by_hand
 from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
+from neurosim.engine.network_output import Block, Output
 from neurosim.engine.schedule import Schedule
-from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import NullSink
 from neurosim.errors import DivergenceError, InputError, TraceError
 from neurosim.kernels.random import RNG_VERSION
@@ -38,6 +39,7 @@ from neurosim.spec.scenario import Scenario
 from neurosim.trace import Trace, TraceWriter, ledger_of, open_trace, tallies_of
 from neurosim.trace.chip_map import write_chip_map
 from neurosim.trace.mapped import map_of_machine
+from neurosim.trace.network import recorded
 
 __all__ = ["Network", "Recost", "Run", "Simulation", "Trace", "open_trace", "recost", "replay", "resume", "run"]
 
@@ -62,6 +64,36 @@ class Run:
     """The HDF5 file; None when nothing was recorded."""
     status: str
     """``complete`` or ``interrupted``."""
+
+
+class Simulation(by_hand.Simulation):
+    """A network on a chip, driven by hand (docs/network.md), whose runs can be kept in a trace."""
+
+    def run(
+        self,
+        ticks: int,
+        *,
+        record: str | Iterable[str | Population] | None = None,
+        record_timing: bool = False,
+        on_block: Callable[[Block], None] | None = None,
+        trace: str | Path | None = None,
+        by_core: bool = False,
+        force: bool = False,
+    ) -> Output:
+        """Take ``ticks`` ticks; ``record`` and ``record_timing`` replace, for this run, what is kept otherwise.
+
+        ``trace``: an HDF5 file that the run is written to while it goes on (docs/trace.md), spikes included, which are
+        then not kept in memory; ``record_timing`` adds a row for each tick, ``by_core`` one column for each core.
+        ``force``: replace an older file. ``on_block``: called with what has happened, about ten times a second.
+        Ctrl-C stops between two ticks: KeyboardInterrupt is raised, and the simulation stands where it stopped.
+        """
+        if trace is None:
+            if by_core or force:
+                raise InputError("by_core and force are about a trace: name one with trace='run.h5'")
+            return super().run(ticks, record=record, record_timing=record_timing, on_block=on_block)
+        names = self._record if record is None else self._names(record)
+        return recorded(self, super().run, ticks, trace, record=names, record_timing=record_timing, by_core=by_core,
+                        force=force, on_block=on_block)  # fmt: skip
 
 
 def load_models() -> None:

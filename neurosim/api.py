@@ -222,8 +222,9 @@ def run(
     name, resolved = load_scenario(
         scenario, chip=chip, overrides=overrides, seed=seed, ideal=ideal, host_loop=host_loop, record=more
     )
-    return _run(name, resolved, _request(scenario, overrides, ideal, host_loop), output=output, record=bool(record),
-                force=force, mode=mode, progress=progress, quiet=quiet, burst_steps=burst_steps)  # fmt: skip
+    request = _request(scenario, overrides, ideal, host_loop)
+    return _run(name, resolved, request, output=output, record=record is not False, force=force, mode=mode,
+                progress=progress, quiet=quiet, burst_steps=burst_steps)  # fmt: skip
 
 
 def _run(
@@ -388,6 +389,8 @@ def resume(
     load_models()
     with open_trace(trace) as source:
         config = source.config
+    if "scenario" not in config:
+        raise InputError("holds no scenario, so there is no run to go on with", str(trace))
     resolved = load.resolve(tomllib.loads(config["scenario"]), where=f"trace {trace}")
     machine = Machine(resolved, load_dataset(resolved, quiet))  # weights come from the checkpoint
     writer = TraceWriter.resume(trace, output, force=force)

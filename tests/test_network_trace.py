@@ -125,6 +125,33 @@ class TestTicks:
         assert int(ticks["time_fs"].sum()) == out.ledger.time_fs
         assert float(ticks["energy_J"].sum()) == pytest.approx(out.energy_J, rel=1e-12)
 
+    @pytest.mark.parametrize("timing", ["clocked", "detailed", "event"])
+    def test_every_timing_model(self, tmp_path: Path, timing: str) -> None:
+        overrides = {"chip.timing.tick_s": "1 us"}
+        sim = simulation(timing=timing, overrides=overrides)
+        done = sim.run(40, trace=tmp_path / "run.h5", record_timing=True)
+        with ns.open_trace(tmp_path / "run.h5") as trace:
+            ticks = trace.table("/ticks")
+            assert int(ticks["time_fs"].sum()) == done.ledger.time_fs
+            assert float(ticks["energy_J"].sum()) == pytest.approx(done.energy_J, rel=1e-12)
+            timeline = read_timeline(trace)
+            assert timeline is not None
+            assert timeline.end_s.max() == pytest.approx(float(ticks["time_fs"][timeline.tick]) * 1e-15, rel=1e-9)
+
+    def test_converters_are_not_followed_tick_by_tick(self, tmp_path: Path) -> None:
+        """Energy that a trace cannot tell tick by tick is not a number, rather than too little."""
+        net = ns.Network()
+        net.add_population("src", 4, model="if", bias=1.0, threshold=2.0)
+        net.add_population("dst", 4, model="if", threshold=4.0)
+        net.connect("src", "dst", pre=[0, 1, 2], post=[1, 2, 3], weights=1.0)
+        sim = ns.Simulation("analog-if-adc", net, timing="clocked")
+        done = sim.run(20, trace=tmp_path / "run.h5", record_timing=True)
+        assert done.counts["adc_conversion"] > 0
+        with ns.open_trace(tmp_path / "run.h5") as trace:
+            joules = trace.table("/ticks")["energy_J"]
+            assert np.isnan(joules).any()
+            assert np.nansum(joules) < done.energy_J
+
     def test_cores_add_up_to_ticks(self, trace: ns.Trace) -> None:
         ticks, cores = trace.table("/ticks"), trace.table("/ticks/core")
         numbers = trace.array("/ticks/core/number")

@@ -117,7 +117,10 @@ def test_the_timing_table_counts_into_the_size_of_the_trace() -> None:
 # the model
 
 
-@pytest.mark.parametrize("scenario", ["xor-mgd", "parity4-mgd", "nist7x7-mgd", "quickstart"])
+@pytest.mark.parametrize(
+    "scenario",
+    ["xor-mgd", "quickstart", *(pytest.param(name, marks=pytest.mark.slow) for name in ("parity4-mgd", "nist7x7-mgd"))],
+)
 def test_the_model_tallies_what_a_machine_tallies(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a kernel: chip time and energy within a factor of two of what the kernel counts in its first steps."""
     overrides = {"stop.steps": 300}

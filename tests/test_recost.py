@@ -274,6 +274,14 @@ def test_a_trace_of_an_older_version_falls_back_on_its_text(trained: tuple[Path,
         api.replay(old)
 
 
+def test_nothing_more_to_record_is_no_reason_to_keep_no_trace(tmp_path: Path) -> None:
+    assert api.run(xor(stop={"steps": 1}), output=tmp_path / "run.h5", record=()).trace == tmp_path / "run.h5"
+    assert api.run(xor(stop={"steps": 1}), output=tmp_path / "none.h5", record=False).trace is None
+    with pytest.raises(InputError, match="unknown record 'timng'; did you mean 'timing'"):
+        api.run(xor(), output=tmp_path / "none.h5", record=("timng",))
+    assert not (tmp_path / "none.h5").exists()
+
+
 # replay
 
 

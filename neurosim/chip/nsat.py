@@ -127,10 +127,14 @@ class LearningGroup(Parameters):
     """How the synapses of a group learn: dw = sign 2^height m, with m the modulator state of the target neuron.
 
     ``rule = "stdp"``: the height follows from the time between the spikes, in three segments on either side;
-    ``"event"``: every presynaptic event changes the weight by ``acausal_heights[0]``, whatever the times.
+    ``"event"``: every presynaptic event changes the weight by ``acausal_heights[0]``, whatever the times;
+    ``"trace"``: spike times feed an eligibility trace of each synapse, which the modulator turns into weight in every
+    tick: de = sign 2^height at a pair, a leak by ``trace_shift``, dw = e m 2^-rounding_bits. The trace is beyond the
+    hardware: it needs memory for each synapse, a multiplication, and a look at synapses from both sides.
     """
 
-    rule: Literal["stdp", "event"] = "stdp"
+    rule: Literal["stdp", "event", "trace"] = "stdp"
+    trace_shift: int = Field(default=6, ge=1, le=15, description="a trace falls by 2^-trace_shift of itself a tick")
     window_ticks: int = Field(default=64, ge=1, le=1023)
     exponential: bool = Field(default=False, description="heights fall by one every 2^slope ticks")
     causal_edges: tuple[int, int] = (16, 36)

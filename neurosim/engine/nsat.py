@@ -1,19 +1,19 @@
 """NSAT cores at work: the integer tick, event routing between cores, learning at presynaptic events.
 
-All cores advance together. A spike reaches its own core's synapses, and over routes the inputs of other cores, in the
-tick in which it is fired; what it does to states is seen one tick later, wherever it went.
+A spike reaches its own core's synapses, and over routes the inputs of other cores, in the tick in which it is fired;
+what it does to states is seen one tick later, wherever it went. Cores among which nothing is sent back take all their
+ticks in one call of a kernel, one core after the other; cores that send to each other take every tick together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosim.chip.nsat import LearningGroup, NeuronGroup, NsatCore
+from neurosim.chip.nsat import OFF, LearningGroup, NeuronGroup, NsatCore
 from neurosim.errors import InputError
 from neurosim.kernels import nsat as kernels
 from neurosim.kernels.random import sub_key
@@ -34,6 +34,10 @@ class NsatOutput:
     """For each recorded core ``[tick, neuron, state]``, from the first tick of the run on."""
     counts: dict[str, int]
     """Of all cores: neuron_visited, neuron_updated, neuron_fired, synaptic_event, synapse_updated, message."""
+    weights: tuple[Integers | None, ...] = ()
+    """For each core ``[row, place in its memory]``, where asked for."""
+    weight_ticks: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    """The tick of each row of weights."""
 
 
 class NsatSimulation:
@@ -50,59 +54,88 @@ class NsatSimulation:
         seed: int = 0,
         causal_timeout_ticks: int = 64,
     ) -> None:
-        self._cores = [_Core(core, number, seed) for number, core in enumerate(cores)]
+        self._cores = [_arrays(core, int(sub_key(seed, number))) for number, core in enumerate(cores)]
         self._timeout = causal_timeout_ticks
         self._routes = _checked(routes or {}, cores)
+        self._order = _order(self._routes, len(cores))
         self.tick = 0
 
-    def run(self, ticks: int, events: Iterable[Event] = (), record: Iterable[int] = ()) -> NsatOutput:
+    def run(
+        self, ticks: int, events: Iterable[Event] | npt.ArrayLike = (), record: Iterable[int] = (),
+        weights_every: int = 0,
+    ) -> NsatOutput:  # fmt: skip
         """Take ``ticks`` ticks. ``events``: (tick, core, input), ticks counted from the start of the simulation.
 
-        ``record``: cores whose states are kept.
+        ``record``: cores whose states are kept. ``weights_every``: keep all weights in ticks that it divides. Raises
+        InputError for events to inputs that are not there, or in the past.
         """
         due = self._due(events)
-        kept: dict[int, list[Integers]] = {core: [self._cores[core].x.copy()] for core in record}
-        spikes: list[list[tuple[int, int]]] = [[] for _ in self._cores]
-        counts = dict.fromkeys(
-            ("neuron_visited", "neuron_updated", "neuron_fired", "synaptic_event", "synapse_updated", "message"), 0
-        )
-        for _ in range(ticks):
-            self.tick += 1
-            arriving = due.get(self.tick, {})
-            external: list[list[int]] = [list(arriving.get(number, ())) for number in range(len(self._cores))]
-            for number, core in enumerate(self._cores):
-                for neuron in core.advance(self.tick):
-                    spikes[number].append((self.tick, int(neuron)))
-                    for target, unit in self._routes.get((number, int(neuron)), ()):
-                        external[target].append(unit)
-                        counts["message"] += 1
-                counts["neuron_fired"] += core.count
-            for core, units in zip(self._cores, external, strict=True):
-                counts["synaptic_event"] += core.hear(np.array(units, np.int64), self.tick, self._timeout)
-                counts["neuron_visited"] += core.x.shape[0]
-                counts["neuron_updated"] += core.x.shape[0]
-                counts["synapse_updated"] += core.take_updates()
-            for core_number, rows in kept.items():
-                rows.append(self._cores[core_number].x.copy())
+        parts = [_Part(core, ticks, self.tick, number in set(record), weights_every)
+                 for number, core in enumerate(self._cores)]  # fmt: skip
+        messages = 0
+        if self._order is None:
+            messages = self._together(ticks, due, parts)
+        else:
+            for number in self._order:
+                parts[number].run(due[number], self._timeout)
+                for target, more in self._sent(number, parts[number].found()).items():
+                    due[target] = np.concatenate([due[target], more])
+                    messages += len(more)
+        self.tick += ticks
+        fired, reached, changed = (sum(int(part.counts[n]) for part in parts) for n in range(3))
+        visits = ticks * sum(core.x.shape[0] for core in self._cores)
         return NsatOutput(
-            spikes=tuple(_columns(each) for each in spikes),
-            states=tuple(np.array(kept[k]) if k in kept else None for k in range(len(self._cores))),
-            counts=counts,
-        )
+            spikes=tuple(_columns(part.found()) for part in parts),
+            states=tuple(part.all_states() for part in parts),
+            counts={
+                "neuron_visited": visits, "neuron_updated": visits, "neuron_fired": fired,
+                "synaptic_event": reached, "synapse_updated": changed, "message": messages,
+            },
+            weights=tuple(part.weights if weights_every else None for part in parts),
+            weight_ticks=parts[0].rows() if parts else np.zeros(0, np.int64),
+        )  # fmt: skip
 
-    def _due(self, events: Iterable[Event]) -> dict[int, dict[int, list[int]]]:
-        due: dict[int, dict[int, list[int]]] = {}
-        problems = []
-        for tick, core, unit in events:
-            if not 0 <= core < len(self._cores) or not 0 <= unit < self._cores[core].inputs:
-                problems.append(f"event at tick {tick}: core {core} has no input {unit}")
-            elif tick <= self.tick:
-                problems.append(f"event at tick {tick}: the simulation stands at tick {self.tick} already")
-            else:
-                due.setdefault(int(tick), {}).setdefault(core, []).append(unit)
+    def _together(self, ticks: int, due: list[Integers], parts: list[_Part]) -> int:
+        """Cores that send to each other take every tick together; returns the messages between them."""
+        messages = 0
+        events = [_by_tick(each, self.tick, ticks) for each in due]
+        for n in range(ticks):
+            tick = self.tick + 1 + n
+            heard: list[list[int]] = [list(units[first[n] : first[n + 1]]) for first, units in events]
+            for number, part in enumerate(parts):
+                for neuron in part.advance(tick):
+                    for target, unit in self._routes.get((number, neuron), ()):
+                        heard[target].append(unit)
+                        messages += 1
+            for part, inputs in zip(parts, heard, strict=True):
+                part.finish(np.array(sorted(inputs), np.int64), self._timeout, tick, n)
+        return messages
+
+    def _sent(self, number: int, spikes: Integers) -> dict[int, Integers]:
+        """What a core's spikes send to others: by target, (tick, input)."""
+        out: dict[int, list[Integers]] = {}
+        for (core, neuron), ends in self._routes.items():
+            if core != number or not ends:
+                continue
+            when = spikes[spikes[:, 1] == neuron, 0]
+            for target, unit in ends:
+                out.setdefault(target, []).append(np.stack([when, np.full_like(when, unit)], axis=1))
+        return {target: np.concatenate(rows) for target, rows in out.items()}
+
+    def _due(self, events: Iterable[Event] | npt.ArrayLike) -> list[Integers]:
+        """By core, (tick, input) of all events."""
+        table = np.array(events if isinstance(events, np.ndarray) else list(events), np.int64).reshape(-1, 3)  # type: ignore[arg-type]
+        inputs = np.array([core.last.size - core.x.shape[0] for core in self._cores])
+        known = (table[:, 1] >= 0) & (table[:, 1] < len(inputs))
+        known[known] &= (table[known, 2] >= 0) & (table[known, 2] < inputs[table[known, 1]])
+        problems = [f"event at tick {tick}: core {core} has no input {unit}" for tick, core, unit in table[~known]]
+        problems += [
+            f"event at tick {tick}: the simulation stands at tick {self.tick} already"
+            for tick in table[known & (table[:, 0] <= self.tick), 0]
+        ]
         if problems:
             raise InputError(problems, "events")
-        return due
+        return [table[table[:, 1] == number][:, [0, 2]] for number in range(len(inputs))]
 
     def state(self, core: int) -> Integers:
         """A copy of all states of a core, ``[neuron, state]``."""
@@ -112,93 +145,148 @@ class NsatSimulation:
         """A copy of a core's weight memory."""
         return self._cores[core].memory.copy()
 
+    def traces(self, core: int) -> Integers:
+        """A copy of the eligibility of a core's synapses, in the order of their units."""
+        return self._cores[core].trace.copy()
 
-class _Core:
-    """The arrays of one core, in the order of the kernels."""
+    def set_weights(self, core: int, weights: npt.ArrayLike) -> None:
+        """Write a core's whole weight memory; raises InputError where its shape differs or a weight is out of range."""
+        arrays = self._cores[core]
+        new = np.asarray(weights, np.int64)
+        low, high = arrays.limits
+        if new.shape != arrays.memory.shape:
+            raise InputError(f"weights: have the shape {new.shape}, needed is {arrays.memory.shape}")
+        if new.size and not low <= new.min() <= new.max() <= high:
+            raise InputError(f"weights: lie in {new.min()} to {new.max()}, allowed is {low} to {high}")
+        arrays.memory[:] = new
 
-    def __init__(self, core: NsatCore, number: int, seed: int) -> None:
-        groups = core.groups
-        self.inputs, n, states = core.inputs, core.neurons, core.states
-        self.seed = int(sub_key(seed, number))
-        self.group = np.asarray(core.group, np.int64)
-        self.A = np.array([each.A for each in groups], np.int64)
-        self.sign = np.stack([each.signs() for each in groups])
-        rows = {name: _rows(groups, name) for name in ("bias", "noise_std", "reset", "reset_value", "low", "high")}
-        self.bias, self.noise, self.reset, self.value, self.low, self.high = rows.values()
-        self.transmit, self.gain, self.learning = (_rows(groups, name) for name in ("transmit", "gain", "learning"))
-        self.threshold = np.array([each.threshold for each in groups])
-        self.adaptive = np.array([int(each.adaptive_threshold) for each in groups])
-        self.refractory = np.array([each.refractory_ticks for each in groups])
-        self.modulator = np.array([each.modulator for each in groups])
-        self.x = np.zeros((n, states), np.int64) if core.start is None else np.array(core.start, np.int64)
-        self.new, self.arrived = np.zeros_like(self.x), np.zeros_like(self.x)
-        self.touched, self.resting, self.latched = (np.zeros(n, np.int64) for _ in range(3))
-        self.fired = np.zeros(n, np.int64)
-        self.count = 0
-        self.last = np.full(core.inputs + n, NEVER, np.int64)
-        self._wire(core)
-        self.rules: Any = _rules(core.learning)
-        self.limits = np.array([-(2**core.weight_bits), 2**core.weight_bits - 1])
-        self.updates = np.zeros(1, np.int64)
 
-    def _wire(self, core: NsatCore) -> None:
-        pre = np.asarray(core.pre, np.int64)
-        order = np.argsort(pre, kind="stable")
-        counts = np.bincount(pre, minlength=core.inputs + core.neurons)
-        self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        self.post, self.state, self.pointer = (
-            np.asarray(each, np.int64)[order] for each in (core.post, core.state, core.pointer)
-        )
-        self.memory = np.array(core.weights, np.int64)
+class _Part:
+    """What one core does in one call of ``run``, and what is kept of it."""
 
-    def advance(self, tick: int) -> Integers:
-        """Integrate and fire; returns the neurons that fire."""
-        kernels.integrate(self.x, self.new, self.arrived, self.group, self.A, self.sign, self.bias, self.noise,
-                          self.seed, tick)  # fmt: skip
-        self.count = kernels.fire(self.new, self.resting, self.fired, self.group, self.threshold, self.adaptive,
-                                  self.refractory, self.reset, self.value, self.low, self.high)  # fmt: skip
-        return self.fired[: self.count]
+    def __init__(self, core: kernels.Core, ticks: int, start: int, record: bool, every: int) -> None:
+        self.core, self.ticks, self.start, self.every = core, ticks, start, every
+        self.counts = np.zeros(3, np.int64)
+        self.first_state = core.x.copy()
+        self.states = np.zeros((ticks if record else 0, *core.x.shape), np.int64)
+        self.weights = np.zeros((self.rows().size, core.memory.size), np.int64)
+        self.spikes: list[Integers] = []
+        self.records = record
 
-    def hear(self, external: Integers, tick: int, timeout: int) -> int:
-        """Events reach their synapses, weights change, fired neurons are reset; returns the synapses reached."""
-        own = self.fired[: self.count] + self.inputs
-        reached = 0
-        for units in (own, external):
-            reached += kernels.scatter(
-                units, units.size, self.first, self.post, self.state, self.pointer, self.memory, self.group,
-                self.transmit, self.arrived, self.touched, self.seed, tick,
+    def rows(self) -> Integers:
+        """Ticks in which weights are kept."""
+        after = np.arange(self.start + 1, self.start + self.ticks + 1)
+        return after[after % self.every == 0] if self.every else after[:0]
+
+    def found(self) -> Integers:
+        """All spikes, ``[n, (tick, neuron)]``."""
+        return np.concatenate(self.spikes) if self.spikes else np.zeros((0, 2), np.int64)
+
+    def all_states(self) -> Integers | None:
+        """States from the first tick on, before it included."""
+        return np.concatenate([self.first_state[None], self.states]) if self.records else None
+
+    def run(self, events: Integers, timeout: int) -> None:
+        """All ticks, in stretches whose spikes fit a buffer."""
+        first, units = _by_tick(events, self.start, self.ticks)
+        neurons = self.core.x.shape[0]
+        most = max(_SPIKES // max(neurons, 1), 1)
+        buffer = np.zeros((min(most, self.ticks) * neurons, 2), np.int64)
+        row = 0
+        for at in range(0, self.ticks, most):
+            length = min(most, self.ticks - at)
+            rows = int(((self.start + at + 1 + np.arange(length)) % self.every == 0).sum()) if self.every else 0
+            found = kernels.run(
+                self.core, self.start + at, length, first[at : at + length + 1], units, timeout, buffer, self.counts,
+                self.states[at : at + length], self.weights[row : row + rows], max(self.every, 1),
             )  # fmt: skip
-        kernels.gain(self.arrived, self.touched, self.group, self.gain)
-        if self.rules:
-            self._learn(own, external, tick, timeout)
-        kernels.reset_fired(self.new, self.fired, self.count, self.group, self.reset, self.value, self.low, self.high)
-        self.last[own] = tick
-        self.last[external] = tick
-        neurons = self.fired[: self.count]
-        self.latched[neurons] = self.new[neurons, self.modulator[self.group[neurons]]]
-        self.x[:] = self.new
-        return reached
+            row += rows
+            self.spikes.append(buffer[:found].copy())
 
-    def _learn(self, own: Integers, external: Integers, tick: int, timeout: int) -> None:
-        """Causal halves of units that are due, then acausal halves of those that have an event; inputs first."""
-        since = tick - self.last
-        due = since == timeout  # the window ends without another presynaptic event
-        for units in (external, own):
-            due[units] |= since[units] < timeout
-        waiting = np.flatnonzero(due)
-        for units, causal in ((waiting, True), (np.unique(external), False), (own, False)):
-            arguments: Any = (
-                units, units.size, causal, self.first, self.post, self.state, self.pointer, self.memory, self.new,
-                self.group, self.learning, self.modulator, self.last, self.last[self.inputs :], self.latched,
-                *self.rules, self.limits, self.updates, self.seed, tick,
-            )  # fmt: skip
-            kernels.learn(*arguments)
+    def advance(self, tick: int) -> list[int]:
+        """The first half of one tick; returns the neurons that fire."""
+        self.fired = kernels.advance(self.core, tick)
+        neurons = self.core.fired[: self.fired].copy()
+        self.spikes.append(np.stack([np.full_like(neurons, tick), neurons], axis=1))
+        return [int(neuron) for neuron in neurons]
 
-    def take_updates(self) -> int:
-        """Weights changed since the last call."""
-        done = int(self.updates[0])
-        self.updates[0] = 0
-        return done
+    def finish(self, units: Integers, timeout: int, tick: int, n: int) -> None:
+        """The second half."""
+        kernels.finish(self.core, units, self.fired, timeout, tick, self.counts)
+        if self.records:
+            self.states[n] = self.core.x
+        if self.every and tick % self.every == 0:
+            self.weights[np.searchsorted(self.rows(), tick)] = self.core.memory
+
+
+_SPIKES = 1 << 18
+"""Spikes that one call of a kernel may hand back."""
+
+
+def _by_tick(events: Integers, start: int, ticks: int) -> tuple[Integers, Integers]:
+    """(where each tick's inputs start, the inputs) of events ``[n, (tick, input)]``, inputs ascending within a tick."""
+    within = events[events[:, 0] <= start + ticks]
+    within = within[np.lexsort((within[:, 1], within[:, 0]))]
+    first = np.searchsorted(within[:, 0], np.arange(start + 1, start + ticks + 2))
+    return first.astype(np.int64), np.ascontiguousarray(within[:, 1])
+
+
+def _order(routes: Mapping[tuple[int, int], list[tuple[int, int]]], cores: int) -> list[int] | None:
+    """An order of cores in which nothing is sent back, so that each can take all ticks at once; None: there is none."""
+    behind = {(source, target) for (source, _), ends in routes.items() for target, _ in ends}
+    order: list[int] = []
+    left = set(range(cores))
+    while left:
+        ready = sorted(core for core in left if not any(t == core and s in left for s, t in behind))
+        if not ready:
+            return None
+        order += ready
+        left -= set(ready)
+    return order
+
+
+def _arrays(core: NsatCore, seed: int) -> kernels.Core:
+    """The arrays of the kernels."""
+    groups, n, states = core.groups, core.neurons, core.states
+    pre = np.asarray(core.pre, np.int64)
+    order = np.argsort(pre, kind="stable")
+    fan_out = np.bincount(pre, minlength=core.inputs + n)
+    terms, count = _terms(groups)
+    x = np.zeros((n, states), np.int64) if core.start is None else np.array(core.start, np.int64)
+    rows = {_NAMES.get(name, name): _rows(groups, name) for name in (
+        "bias", "noise_std", "reset", "reset_value", "low", "high", "transmit", "gain", "learning")}  # fmt: skip
+    return kernels.Core(
+        x=x, new=np.zeros_like(x), arrived=np.zeros_like(x), touched=np.zeros(n, np.int64),
+        resting=np.zeros(n, np.int64), fired=np.zeros(n, np.int64), last=np.full(core.inputs + n, NEVER, np.int64),
+        latched=np.zeros(n, np.int64), group=np.asarray(core.group, np.int64), terms=terms, term_count=count, **rows,
+        threshold=np.array([each.threshold for each in groups], np.int64),
+        adaptive=np.array([int(each.adaptive_threshold) for each in groups], np.int64),
+        refractory=np.array([each.refractory_ticks for each in groups], np.int64),
+        modulator=np.array([each.modulator for each in groups], np.int64),
+        first=np.concatenate([[0], np.cumsum(fan_out)]).astype(np.int64),
+        post=np.asarray(core.post, np.int64)[order], state=np.asarray(core.state, np.int64)[order],
+        pointer=np.asarray(core.pointer, np.int64)[order], memory=np.array(core.weights, np.int64),
+        trace=np.zeros(pre.size, np.int64), mark=np.zeros(core.inputs + n, np.int64),
+        limits=np.array([-(2**core.weight_bits), 2**core.weight_bits - 1], np.int64),
+        seed=seed, **_rules(core.learning),
+    )  # fmt: skip
+
+
+_NAMES = {"noise_std": "noise", "reset_value": "value"}
+
+
+def _terms(groups: Sequence[NeuronGroup]) -> tuple[Integers, Integers]:
+    """The entries of A that are not off: ``[group, n, (source, destination, shift, sign)]`` and how many."""
+    listed = []
+    for each in groups:
+        A, sign = np.array(each.A, np.int64), each.signs()
+        term, source, destination = np.nonzero(A > OFF)
+        at = term, source, destination
+        listed.append(np.stack([source, destination, A[at], sign[at]], axis=1))
+    out = np.zeros((len(groups), max(max(len(each) for each in listed), 1), 4), np.int64)
+    for n, rows in enumerate(listed):
+        out[n, : len(rows)] = rows
+    return out, np.array([len(each) for each in listed], np.int64)
 
 
 def _rows(groups: Sequence[NeuronGroup], name: str) -> Integers:
@@ -206,21 +294,27 @@ def _rows(groups: Sequence[NeuronGroup], name: str) -> Integers:
     return np.array([each.row(name) for each in groups], np.int64)
 
 
-def _rules(learning: Sequence[LearningGroup]) -> tuple[Integers, ...]:
-    """The arrays of ``kernels.learn``, by learning group; empty where nothing learns."""
-    if not learning:
-        return ()
+def _rules(learning: Sequence[LearningGroup]) -> dict[str, Integers]:
+    """The arrays of learning groups, by name; of no rows where nothing learns."""
 
-    def both(name: str) -> Integers:
-        return np.array([[getattr(rule, f"{half}_{name}") for half in ("causal", "acausal")] for rule in learning])
+    def both(name: str, width: int) -> Integers:
+        rows = [[getattr(rule, f"{half}_{name}") for half in ("causal", "acausal")] for rule in learning]
+        return np.array(rows, np.int64).reshape(-1, 2, width)
 
-    return (
-        np.array([1 if rule.rule == "stdp" else 2 for rule in learning]),
-        np.array([[rule.window_ticks, int(rule.exponential)] for rule in learning]),
-        both("edges"), both("heights"), both("signs"), both("slopes"),
-        np.array([_gate(rule) for rule in learning]),
-        np.array([rule.rounding_bits for rule in learning]),
-    )  # fmt: skip
+    kinds = [_KINDS[rule.rule] for rule in learning]
+    return {
+        "plastic": np.array(kinds, np.int64),
+        "window": np.array([[rule.window_ticks, int(rule.exponential)] for rule in learning], np.int64).reshape(-1, 2),
+        "edges": both("edges", 2), "heights": both("heights", 3), "signs": both("signs", 3),
+        "slopes": both("slopes", 3),
+        "gate": np.array([_gate(rule) for rule in learning], np.int64).reshape(-1, 4),
+        "rounding": np.array([rule.rounding_bits for rule in learning], np.int64),
+        "decay": np.array([rule.trace_shift for rule in learning], np.int64),
+        "flags": np.array([any(k != kernels.RULE_TRACE for k in kinds), kernels.RULE_TRACE in kinds], np.int64),
+    }  # fmt: skip
+
+
+_KINDS = {"stdp": kernels.RULE_STDP, "event": kernels.RULE_EVENT, "trace": kernels.RULE_TRACE}
 
 
 def _gate(rule: LearningGroup) -> list[int]:
@@ -247,6 +341,5 @@ def _checked(
     return out
 
 
-def _columns(pairs: list[tuple[int, int]]) -> tuple[Integers, Integers]:
-    table: Any = np.array(pairs, np.int64).reshape(-1, 2)
+def _columns(table: Integers) -> tuple[Integers, Integers]:
     return table[:, 0].copy(), table[:, 1].copy()

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from neurosim import accounting
 from neurosim.accounting import ACTIONS, Bill, Ledger, PriceTable
 from neurosim.chip.mesh import HOPS
 from neurosim.engine import tables
-from neurosim.engine.network_output import Output
+from neurosim.engine.network_output import Block, Interval, Output, TickTimes
 from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import Column, Table
 from neurosim.errors import InputError
@@ -30,9 +30,6 @@ from neurosim.trace.chip_map import ChipMap, Integers, write_chip_map
 from neurosim.trace.layout import Status
 from neurosim.trace.mapped import core_map, link_map, mesh_map
 from neurosim.trace.writer import TraceWriter
-
-if TYPE_CHECKING:
-    from neurosim.engine.network_output import Block, Interval, TickTimes
 
 KIND = "network"
 """The root attribute ``kind`` of these traces; those of training runs have none."""
@@ -53,8 +50,8 @@ PER_EVENT = ("cell_read", "cell_read_conductance", "dendrite_updated", "byte_mov
 class NetworkTrace:
     """An open trace that a simulation's blocks go to; ``close`` or ``discard`` it.
 
-    ``record``: populations whose spikes are written. ``ticks``: one row for each tick; blocks must then hold the
-    spikes of all populations, from which the hops of a tick follow. ``by_core``: one column for each core in use.
+    ``record``: populations whose spikes are written. ``ticks``: one row for each tick, where blocks hold their timing.
+    ``by_core``: one column for each core in use as well.
     """
 
     def __init__(
@@ -73,7 +70,6 @@ class NetworkTrace:
         self._sizes = {population.name: population.size for population in simulation.network.populations}
         self._first_tick = simulation.tick
         self._links_before = simulation.link_loads()
-        self._hops = simulation.mapping.hops
         self._before = self._ledger = Ledger()
         self._counts: Mapping[str, Integers] = {}
         self._longest = -1
@@ -116,15 +112,15 @@ class NetworkTrace:
         row = tables.ledger_row(block.ledger, self.prices, block.first_tick + block.ticks)
         self.writer.append("/ledger", row)
         if block.timing is not None and block.timing.ticks:
-            self._follow(block, block.timing)
+            self._follow(block.timing)
         self.writer.flush()
 
-    def _follow(self, block: Block, timing: TickTimes) -> None:
+    def _follow(self, timing: TickTimes) -> None:
         """One row for each tick of a block, and the longest tick so far."""
         number = np.arange(timing.first_tick, timing.first_tick + timing.ticks)
-        length = np.asarray(timing.time_fs) + timing.barrier_fs if block.tick_fs is None else np.asarray(block.tick_fs)
+        length = np.asarray(timing.time_fs)
         if self._ticks:
-            counts = self._tick_counts(block, timing)
+            counts = self._tick_counts(timing)
             columns = np.stack([counts[name] for name in PER_TICK], axis=1)
             energy = self._tick_energy_J(counts, length)
             self.writer.append("/ticks", {"tick": number, "time_fs": length, "counts": columns, "energy_J": energy})
@@ -147,37 +143,17 @@ class NetworkTrace:
             out[name][:, there] = values
         return out
 
-    def _tick_counts(self, block: Block, timing: TickTimes) -> dict[str, Integers]:
-        """Countables of the whole chip, tick by tick; hops follow from who fired."""
+    def _tick_counts(self, timing: TickTimes) -> dict[str, Integers]:
+        """Countables of the whole chip, tick by tick."""
         counts = {name: np.asarray(timing.counts[name].sum(axis=1)) for name in BY_CORE}
         visits = self._ledger.counts["neuron_visited"] - self._before.counts["neuron_visited"]
         counts["neuron_visited"] = np.full(timing.ticks, visits // timing.ticks)
-        hops = self._tick_hops(block, timing)
-        happened = [self._ledger.counts[name] - self._before.counts[name] for name in HOPS]
-        if hops.sum(axis=0).tolist() != happened:  # a fault has struck: other ways, from this block on
-            self._hops = self._simulation.mapping.hops
-            hops = self._tick_hops(block, timing)
-        return counts | {name: hops[:, k] for k, name in enumerate(HOPS)}
-
-    def _tick_hops(self, block: Block, timing: TickTimes) -> Integers:
-        """``[tick, 5]``: links that the messages of each tick crossed."""
-        hops = np.zeros((timing.ticks, len(HOPS)), np.int64)
-        at = 0
-        for name, size in self._sizes.items():
-            tick, neuron = block.spikes[name]
-            own = self._hops[at : at + size]
-            for k in np.flatnonzero(own.any(axis=0)).tolist():
-                # sums of whole numbers below 2^53 are exact in floating point
-                hops[:, k] += np.bincount(
-                    tick - timing.first_tick, weights=own[neuron, k], minlength=timing.ticks
-                ).astype(np.int64)
-            at += size
-        return hops
+        return counts | {name: timing.hops[:, k] for k, name in enumerate(HOPS)}
 
     def _tick_energy_J(self, counts: Mapping[str, Integers], length_fs: Integers) -> npt.NDArray[np.float64]:
         """Energy of each tick, static energy included; NaN where a countable that costs is not followed by tick."""
         prices = self.prices
-        energy: npt.NDArray[np.float64] = prices.static.power_W * (length_fs * 1e-15)
+        energy = np.asarray(prices.static.power_W * (length_fs * 1e-15), dtype=np.float64)
         happened = {name: count - self._before.counts[name] for name, count in self._ledger.counts.items()}
         followed = {**counts, "barrier": np.ones(length_fs.size, np.int64)}
         sums = int(counts["synaptic_event"].sum())
@@ -322,8 +298,7 @@ def recorded(
         return time.perf_counter() - started
 
     try:
-        names = tuple(population.name for population in simulation.network.populations) if record_timing else record
-        out = run(ticks, record=names, record_timing=record_timing or by_core, on_block=take)
+        out = run(ticks, record=record, record_timing=record_timing or by_core, on_block=take)
     except BaseException as error:
         if isinstance(error, InputError) and not blocks:
             trace.discard()

@@ -69,7 +69,8 @@ def about(chip: Chip) -> list[tuple[str, str]]:
     ]
     if timing.barrier_tiles:
         steps = zip(timing.barrier_tiles, timing.barrier_s, strict=True)
-        rows.append(("barrier", ", ".join(f"{quantity(s, 's')} from {tiles} tile{'s' * (tiles > 1)} on" for tiles, s in steps)))
+        said_of = [f"{quantity(s, 's')} from {tiles} tile{'s' * (tiles > 1)} on" for tiles, s in steps]
+        rows.append(("barrier", ", ".join(said_of)))
     for fault in chip.faults:
         when = f"from tick {fault.tick} on" if fault.tick else "from fabrication on"
         share = 100.0 * fault.dead_synapse_fraction

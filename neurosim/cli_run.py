@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from neurosim import api, cli_plan, cli_summary
+from neurosim import api, cli_experiments, cli_plan, cli_summary
 from neurosim.cli_out import count, note, plain, put, put_json
 from neurosim.cli_progress import Watch
 from neurosim.errors import DivergenceError, InputError
@@ -77,9 +77,26 @@ def run(wanted: Request) -> int:
             "which scenario? For example: neurosim run quickstart (all: neurosim scenario list), "
             "or go on with an interrupted run: neurosim run --resume RUN.h5"
         )
+    elif load.is_experiment(load.load_scenario_table(wanted.scenario)):
+        return _experiment(wanted, wanted.scenario)
     if wanted.dry_run:
         return _dry_run(wanted, wanted.scenario or "")
     return _train(wanted)
+
+
+def _experiment(wanted: Request, name: str) -> int:
+    """Run a scenario that drives a network by hand."""
+    alien = {
+        "--ideal": wanted.ideal, "--host-loop": wanted.host_loop, "--dry-run": wanted.dry_run,
+        "--record": bool(wanted.record), "--mode event": wanted.mode == "event",
+    }  # fmt: skip
+    if any(alien.values()):
+        given = ", ".join(option for option, there in alien.items() if there)
+        raise InputError(f"{given}: {name} is an experiment, which knows --chip, --set, --seed, -o and --force")
+    return cli_experiments.run(
+        name, chip=wanted.chip, overrides=wanted.overrides(), seed=wanted.seed, output=wanted.output,
+        force=wanted.force, as_json=wanted.as_json, quiet=wanted.quiet,
+    )  # fmt: skip
 
 
 def _dry_run(wanted: Request, name: str) -> int:

@@ -118,12 +118,12 @@ class Fixed:
 
 
 INTEGER = {
-    "A": Fixed(0.5, 400, 2, 0.99), "C": Fixed(0.5, 400, 2, 0.99), "D": Fixed(0.5, 400, 3, 1.02),
+    "A": Fixed(0.5, 400, 3, 1.0), "C": Fixed(0.5, 400, 2, 0.99), "D": Fixed(0.5, 400, 3, 1.02),
     "E": Fixed(0.5, 400, 2, 0.97), "F": Fixed(0.5, 400, 2, 1.03), "G": Fixed(0.5, 400, 2, 1.0),
     "H": Fixed(0.25, 400, 3, 1.02), "I": Fixed(0.5, 400, 2, 0.98), "J": Fixed(0.5, 400, 3, 1.02),
     "K": Fixed(0.5, 400, 2, 0.95), "L": Fixed(0.5, 400, 3, 1.0), "M": Fixed(0.5, 400, 3, 1.01),
     "N": Fixed(0.5, 400, 3, 1.0), "O": Fixed(0.5, 400, 2, 1.0), "P": Fixed(0.5, 440, 3, 1.03),
-    "Q": Fixed(0.5, 400, 2, 1.0), "R": Fixed(0.25, 400, 4, 1.03), "S": Fixed(0.5, 400, 2, 1.0),
+    "Q": Fixed(0.5, 400, 2, 1.0), "R": Fixed(0.25, 400, 3, 1.02), "S": Fixed(0.5, 400, 2, 1.0),
     "T": Fixed(0.5, 440, 2, 0.99), "B": Fixed(0.625, 1600, 2, 1.0),
 }  # fmt: skip
 """Found by search: the coarsest of 0.5 and 0.25 ms, 2 to 4 terms, factors of at most 5 %; B as the module says."""
@@ -202,6 +202,8 @@ def group_of(pattern: Pattern, fixed: Fixed) -> NeuronGroup:
         (V, V): -0.05 * dt, (THRESHOLD, THRESHOLD): -0.01 * dt, (V, THRESHOLD): pattern.a_Hz * 1e-3 * dt,
         (I_1, I_1): -0.2 * dt, (I_2, I_2): -0.02 * dt, (I_1, V): own, (I_2, V): own, (INPUT, V): 1.0,
     }  # fmt: skip
+    moves = pattern.a_Hz != 0.0  # else the threshold rests where it starts, at its own target
+    couplings[THRESHOLD, THRESHOLD] *= moves
     A = np.full((MOST_TERMS, 5, 5), OFF)
     signs = np.ones((MOST_TERMS, 5, 5), int)
     for at, coefficient in couplings.items():
@@ -209,7 +211,7 @@ def group_of(pattern: Pattern, fixed: Fixed) -> NeuronGroup:
             A[term][at], signs[term][at] = exponent, sign
     return NeuronGroup(
         A=A.tolist(), sA=signs.tolist(), adaptive_threshold=True,
-        bias=(0, round(0.01 * dt * 20 * scale), 0, 0, 0),
+        bias=(0, round(0.01 * dt * 20 * scale) * moves, 0, 0, 0),
         reset=("set", "max", "set", "add", "none"),
         reset_value=(0, 10 * scale, *(round(A * CURRENT_SCALE) for A in pattern.A), 0),
     )  # fmt: skip

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 from neurosim import files, registry
 from neurosim.errors import InputError
 from neurosim.spec.chip import Chip, ideal
-from neurosim.spec.scenario import Scenario
+from neurosim.spec.scenario import ExperimentScenario, Scenario
 
-ROOTS = ("chip", "network", "task", "training", "probes", "stop", "seed")
+ROOTS = ("chip", "network", "task", "training", "experiment", "probes", "stop", "seed")
 _Spec = TypeVar("_Spec", bound=BaseModel)
 
 
@@ -116,6 +116,32 @@ def resolve(
     ``table["chip"]`` is a chip's name, or a table with ``name`` and keys to override in that chip. Raises
     InputError listing every problem with its key path.
     """
+    merged = _merged(table, where, chip, overrides, seed)
+    scenario = validate(Scenario, merged, where)
+    return scenario.model_copy(update={"chip": ideal(scenario.chip)}) if make_ideal else scenario
+
+
+def is_experiment(table: Mapping[str, Any]) -> bool:
+    """Whether a scenario's table drives a network by hand, rather than training one on a task."""
+    return "experiment" in table
+
+
+def resolve_experiment(
+    table: Mapping[str, Any],
+    *,
+    where: str,
+    chip: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> ExperimentScenario:
+    """As ``resolve``, for a scenario with the root ``experiment``."""
+    return validate(ExperimentScenario, _merged(table, where, chip, overrides, seed), where)
+
+
+def _merged(
+    table: Mapping[str, Any], where: str, chip: str | None, overrides: Mapping[str, Any] | None, seed: int | None
+) -> dict[str, Any]:
+    """The table with its whole chip in it, and the overrides over all."""
     merged: dict[str, Any] = dict(table)
     chip_entry = merged.get("chip")
     chip_overrides: Mapping[str, Any] = {}
@@ -137,8 +163,7 @@ def resolve(
         raise InputError(problems, where)
     if seed is not None:
         merged["seed"] = seed
-    scenario = validate(Scenario, merged, where)
-    return scenario.model_copy(update={"chip": ideal(scenario.chip)}) if make_ideal else scenario
+    return merged
 
 
 def _is_whole_chip(table: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The scenario file: exactly the roots chip, network, task, training, probes, stop and seed."""
+"""The scenario file: the roots chip, network, task, training, probes, stop and seed; or chip, experiment and seed."""
 
 from __future__ import annotations
 
@@ -161,4 +161,16 @@ class Scenario(Parameters):
     training: Trainer
     probes: Probes = Probes()
     stop: Stop
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+def _experiment(value: Any) -> ModelParameters:
+    return registry.validated("experiment", value)
+
+
+class ExperimentScenario(Parameters):
+    """A resolved scenario that drives a network by hand instead of training one on a task."""
+
+    chip: Chip
+    experiment: Annotated[SerializeAsAny[ModelParameters], BeforeValidator(_experiment)]
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -203,6 +203,30 @@ class TestPlaces:
             there = (links.to_x - links.x == dx) & (links.to_y - links.y == dy)
             assert int(links.messages[there].sum()) == out.counts[name], name
 
+    def test_faults_that_struck_are_drawn(self, tmp_path: Path) -> None:
+        """Scheduled ones and those by hand, of this run; ticks add up all the same."""
+        later = [
+            {"tick": 30, "dead_cores": [21]},
+            {"tick": 60, "dead_links": ["0,1-1,1"]},
+            {"tick": 999, "dead_cores": [3]},
+        ]
+        sim = simulation(overrides={"chip.faults": later})
+        sim.run(40)
+        sim.fail(dead_cores=[22])
+        done = sim.run(60, trace=tmp_path / "run.h5", record_timing=True, by_core=True)
+        with ns.open_trace(tmp_path / "run.h5") as trace:
+            found = read_chip_map(trace)
+            assert found is not None
+            assert found.links is not None
+            assert found.mesh.dead.tolist() == [21, 22]
+            dead = found.links.dead > 0
+            ends = zip(
+                found.links.x[dead], found.links.y[dead], found.links.to_x[dead], found.links.to_y[dead], strict=True
+            )
+            assert sorted(ends) == [(0, 1, 1, 1), (1, 1, 0, 1)]
+            assert [fault["tick"] for fault in trace.summary["faults"]] == [30, 40, 60]
+            assert float(trace.table("/ticks")["energy_J"].sum()) == pytest.approx(done.energy_J, rel=1e-12)
+
 
 class TestReaders:
     def test_report(self, path: Path, tmp_path: Path) -> None:

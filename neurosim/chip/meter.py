@@ -57,6 +57,8 @@ class Workload:
     """Weights that each of those passes accumulates a gradient for, before it is written."""
     held_input: bool = False
     """Constant input currents: converted once per window and held."""
+    error_neurons: int = 0
+    """Neurons that compare predictions with labels (erbp); such a network has no biases."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,24 @@ class Meter:
             out["sample_word_loaded"] += tally["COSTS"] * plan.output.n
         for name, count in self._broadcast.items():
             out[name] = words * count
+        for name, count in self._errors(tally).items():
+            out[name] = out.get(name, 0) + count
         return {name: count for name, count in out.items() if count}
+
+    def _errors(self, tally: Tally) -> dict[str, int]:
+        """What error neurons did: they share the output layer's core, and send their spikes to all cores in use."""
+        if not self.workload.error_neurons:
+            return {}
+        visits = (tally["CLEAN"] + tally["PERTURBED"]) * self.workload.window * self.workload.error_neurons
+        cores, fired = self._cores, tally["ERRORS"]
+        home = next(tile.core for tile in self.placement.tiles if tile.layer == self.plan.output.index)
+        hops = self._mesh.hops(np.full(cores.size, home), cores).sum(axis=0)
+        out = {
+            "neuron_visited": visits, "neuron_updated": visits, "neuron_fired": fired,
+            "synaptic_event": tally["COMPARED"] + tally["FEEDBACK"],
+            "message": fired * cores.size, "message_received": fired * cores.size,
+        }  # fmt: skip
+        return out | {name: fired * int(count) for name, count in zip(HOPS, hops, strict=True) if count}
 
     @property
     def digital(self) -> bool:
@@ -227,7 +246,7 @@ class Meter:
         columns, active = layer.columns, tally[f"ACTIVE_{layer.index}"]
         if not self.chip.capabilities.event_driven:  # zeros are multiplied like any other number
             active = ticks * layer.positions * layer.rows
-        rows = active + ticks * layer.positions  # the bias row is always active
+        rows = active + (0 if work.error_neurons else ticks * layer.positions)  # the bias row is always active
         add("synaptic_event", rows * columns)
         add("neuron_updated", ticks * layer.n)
         if layer.spiking:
@@ -456,6 +475,8 @@ class Meter:
     def _write(self, tally: Tally) -> int:
         if self.workload.host_writes:
             return tally["WRITTEN"] * self._latency("host_weight_written")
+        if self.workload.error_neurons:  # synapses learn as their spikes arrive, within the ticks
+            return 0
         if self.digital:  # every core's engine works through its own weights
             return tally["WRITTEN"] * self._latency("synapse_updated") // self._cores.size
         return tally["WRITE_SLOTS"] * self._pulse_fs()
@@ -471,6 +492,7 @@ _BY_NEURON = (*UNITS["soma"], *UNITS["axon_out"], *UNITS["mesh"])
 _NEEDED = (
     "CLEAN", "PERTURBED", "SAMPLES", "COSTS", "BROADCASTS", "DELTA_WORDS", "DELTA_WRITES", "ACCUMULATIONS", "REPLAYS",
     "PULSES", "PERTURBATION_PULSES", "PERTURBATION_SLOTS", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS", "BUSY",
+    "ERRORS", "COMPARED", "FEEDBACK",
 )  # fmt: skip
 
 

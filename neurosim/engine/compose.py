@@ -15,13 +15,14 @@ from textwrap import indent
 from neurosim import registry
 from neurosim.chip.capabilities import choose_mechanism
 from neurosim.chip.layers import NetworkPlan
-from neurosim.engine import emit_forward, emit_nodes, emit_spiking, emit_step, registers
+from neurosim.engine import emit_erbp, emit_forward, emit_nodes, emit_spiking, emit_step, erbp_state, registers
 from neurosim.kernels import composed
 from neurosim.registry import Model
 from neurosim.spec.scenario import Scenario
 from neurosim.training.backprop import Backprop
 from neurosim.training.base import StepPlan, Trainer
 from neurosim.training.delta import DeltaMGD
+from neurosim.training.erbp import EventDrivenRandomBackprop
 from neurosim.training.mgd import MGD
 
 KERNEL_MODULES = (
@@ -69,6 +70,15 @@ def compose(
     window = spiking.washout_ticks + spiking.readout_ticks if plan.spiking else 1
     paced_cores = cores if scenario.chip.timing.model == "simple" else 0
     exact = bool(uses["device"].module.EXACT) if hasattr(uses["device"].module, "EXACT") else False
+    if isinstance(trainer, EventDrivenRandomBackprop):
+        window = erbp_state.times(scenario).sample
+        parts = [
+            _head(scenario, plan, step, uses, window, classes, dead_neurons),
+            emit_step.PRESENT,
+            *emit_erbp.parts(scenario, plan, exact, dead_synapses),
+        ]
+        modules = (*KERNEL_MODULES, emit_erbp.MODULE, *(model.module_name for model in uses.values()))
+        return Composition("\n".join(parts), modules, plan, step, window)
     writes = mechanism(scenario, trainer) == "write"
     # a perturbation by writing is in the weights themselves, so reads add none
     forward = replace(step, space="none") if writes else step

@@ -228,12 +228,16 @@ class Control:
             self._evaluate()
         yield self.env.timeout(0)
 
+    @property
+    def _samples_tested(self) -> int:
+        data = self.machine.data
+        return min(self.machine.scenario.probes.evaluate_samples or data.n_test, data.n_test)
+
     def _evaluate(self) -> None:
         machine = self.machine
         if self._evaluated_at == machine.step:
             return
-        wanted = machine.scenario.probes.evaluate_samples or machine.data.n_test
-        self.accuracy, self.cost = machine.evaluate(min(wanted, machine.data.n_test))
+        self.accuracy, self.cost = machine.evaluate(self._samples_tested)
         self._evaluated_at = machine.step
         bill = self.bill
         tables.record_eval(machine, self.sink, bill, self.accuracy, self.cost)
@@ -266,6 +270,7 @@ class Control:
         self._evaluate()
         tables.record_weights(self.machine, self.sink)
         record_spikes(self.machine, self.sink)
+        tables.record_early(self.machine, self.sink, self._samples_tested)
 
     def _diverged(self) -> None:
         self.machine.collect()

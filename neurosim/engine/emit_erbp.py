@@ -17,9 +17,12 @@ from neurosim.spec.scenario import Scenario
 MODULE = "neurosim.kernels.erbp"
 
 
-def parts(scenario: Scenario, plan: NetworkPlan, exact: bool) -> list[str]:
-    """The text behind the head and ``PRESENT``: all phases, and the entry points."""
-    general = not exact or scenario.chip.synapse.stuck_fraction > 0.0
+def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: bool) -> list[str]:
+    """The text behind the head and ``PRESENT``: all phases, and the entry points.
+
+    ``exact``: the devices hold any number. ``dead_synapses``: some cannot be written.
+    """
+    general = not exact or dead_synapses or scenario.chip.synapse.stuck_fraction > 0.0
     return [
         _constants(scenario, plan),
         _BEGIN,
@@ -30,7 +33,8 @@ def parts(scenario: Scenario, plan: NetworkPlan, exact: bool) -> list[str]:
         _FINISH,
         _MEASURE,
         _STEP,
-        _entries(),
+        _readings(plan),
+        _ENTRIES,
     ]
 
 
@@ -42,10 +46,31 @@ def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
             "from neurosim.kernels.erbp import *",
             *(f"E_{name} = {k}" for k, name in enumerate(erbp_state.SETTINGS)),
             f"TEST_TICKS = {times.test}",
-            f"HIDDEN = {plan.output.act}",
+            f"OUTPUT_LAYER = {plan.output.index}",
             f"NOISY = {noisy}",
         ]
     )
+
+
+def _readings(plan: NetworkPlan) -> str:
+    events = " + ".join(f"S.tally[T_ACTIVE_{layer.index}] * {layer.columns}" for layer in plan.layers)
+    return f"""
+@kernel
+def events_so_far(S):
+    return {events}
+
+
+@kernel
+def leader(S):
+    # the class that fired most, the first of several; -1 while none has fired
+    best = -1
+    most = 0
+    for c in range(N_OUT):
+        if S.count[OUT + c] > most:
+            best = c
+            most = S.count[OUT + c]
+    return best
+"""
 
 
 _BEGIN = """
@@ -111,7 +136,7 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
     ]
     tail = ["S.tally[T_WRITTEN] += moved", "S.tally[T_PULSES] += moved"]
     if general:
-        free = f"S.held_free[{layer.theta}:{layer.theta + layer.weights}]"
+        free = f"S.free[{layer.theta}:{layer.theta + layer.weights}]"
         return [
             *head,
             "if open_gates == 0:",
@@ -260,9 +285,7 @@ def account(S):
 """
 
 
-def _entries() -> str:
-    """``burst``, ``phase``, ``show`` and ``evaluate``."""
-    return """
+_ENTRIES = """
 @kernel(cache=True)
 def burst(S, DATA, steps):
     # many samples; stops early when a current is no longer finite
@@ -341,13 +364,12 @@ def evaluate(S, DATA, first, count):
         S.ri[RI_SHOWN] = S.ri[RI_MOMENT]
         load(S, test_x, test_t, i)
         begin(S, slot)
-        events = 0
+        before = events_so_far(S)
         for tick in range(TEST_TICKS):
             deliver(S, slot, tick)
             integrate(S, slot, tick)
             fire(S, slot, tick)
-            events += arriving(S)
-            S.early[1, tick] += events
+            S.early[1, tick] += events_so_far(S) - before
             S.early[0, tick] += leader(S) == test_y[i]
         finish(S, slot)
         total += cost_of(S, slot)

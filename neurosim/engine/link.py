@@ -29,6 +29,7 @@ _DOUBLES = (
     "costs",
     "filtered",
     "previous",
+    "erbp",
 )
 
 

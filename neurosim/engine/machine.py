@@ -12,7 +12,7 @@ from neurosim.chip.layers import NetworkPlan, plan_network
 from neurosim.chip.mapper import Placement, place
 from neurosim.chip.meter import Meter, Workload, check_prices
 from neurosim.data import Dataset
-from neurosim.engine import link, program, registers, state
+from neurosim.engine import erbp_state, link, program, registers, state
 from neurosim.engine.compose import PHASES, Composition, compose
 from neurosim.engine.training_faults import TrainingFaults
 from neurosim.errors import InputError
@@ -20,6 +20,7 @@ from neurosim.spec.scenario import Scenario
 from neurosim.training.backprop import Backprop
 from neurosim.training.base import Trainer
 from neurosim.training.delta import DeltaMGD
+from neurosim.training.erbp import EventDrivenRandomBackprop
 from neurosim.training.mgd import MGD
 
 _RI = registers.index(registers.REGISTERS_INT)
@@ -86,7 +87,14 @@ class Machine:
             needs=trainer.needs(), host_loop=trainer.host_loop,
         )  # fmt: skip
         problems = []
-        if plan.spiking and step.space == "none":
+        if isinstance(trainer, EventDrivenRandomBackprop):
+            problems += erbp_state.problems(self.scenario, plan, self.data)
+        elif any(layer.neuron is not None and layer.neuron.model == "erbp-lif" for layer in plan.layers):
+            problems.append(
+                f'training.model = "{trainer.model}": neurons erbp-lif, with a synaptic current and a dendrite, need the '
+                "trainer erbp; use lif"
+            )
+        elif plan.spiking and step.space == "none":
             problems.append(
                 "training.model: backprop needs analog neurons; the gradient of a spike count is not defined"
             )
@@ -167,6 +175,7 @@ class Machine:
             held_input=self.plan.spiking and self.scenario.network.spiking.encoder == "current",
             write_scheme=trainer.write_scheme or self.scenario.chip.synapse.write_scheme,
             activity_writes=self._activity_writes(),
+            error_neurons=2 * self.plan.output.n if isinstance(trainer, EventDrivenRandomBackprop) else 0,
         )
         prices = price_table(self.scenario.chip, self.placement.cores_used)
         return Meter(self.scenario.chip, self.plan, self.placement, prices, workload)

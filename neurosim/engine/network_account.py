@@ -31,6 +31,8 @@ class Recording:
     """Neurons whose spikes are kept; None: of nobody."""
     timing: bool = False
     lengths: bool = False
+    handed_over: list[int] = field(default_factory=lambda: [0])
+    """Tick up to which blocks were handed over: one number, that changes."""
     spikes: dict[int, tuple[Integers, Integers]] = field(default_factory=dict)
     """(tick, neuron) of every spike."""
     times: dict[int, TickTimes] = field(default_factory=dict)

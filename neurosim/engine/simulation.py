@@ -138,7 +138,7 @@ class Simulation:
         account, memory = self._account, self._memory
         account.settle(memory, Recording(), self._runner.spread)  # what an interrupted run may have left
         account.count()
-        recording = Recording(self._watched(names), record_timing, on_block is not None)
+        recording = Recording(self._watched(names), record_timing, on_block is not None, [self.tick])
         self._runner.prepare(memory)
         before, started = account.books, time.perf_counter()
         try:
@@ -148,9 +148,8 @@ class Simulation:
                 if on_block is not None:
                     on_block(self._block(recording, names, before))
         finally:
-            at = account.books.tick
             account.settle(memory, recording, self._runner.spread)
-            if on_block is not None and account.books.tick > at:
+            if on_block is not None and account.books.tick > recording.handed_over[-1]:
                 on_block(self._block(recording, names, before))
             account.count()
         done = _since(account.books.ledger, before.ledger)
@@ -181,10 +180,11 @@ class Simulation:
         books = self._account.books
         times = TickTimes.join(list(recording.times.values())) if recording.times else None
         lengths = np.concatenate(list(recording.tick_fs.values())) if recording.tick_fs else None
-        first_tick = min([*recording.tick_fs, *recording.times, *recording.spikes], default=books.tick)
+        first_tick = recording.handed_over[-1]
         spikes = self._split(recording, names)
         for kept in (recording.times, recording.tick_fs, recording.spikes):
             kept.clear()
+        recording.handed_over[-1] = books.tick
         return Block(
             first_tick=first_tick,
             ticks=books.tick - first_tick,
@@ -311,6 +311,11 @@ class Simulation:
     def needs_compiling(self) -> bool:
         """Whether the first run will compile (some seconds) instead of loading from the cache."""
         return self._runner.needs_compiling
+
+    @property
+    def faults_struck(self) -> tuple[faults.Strike, ...]:
+        """Faults so far, those of fabrication among them."""
+        return tuple(self._faults.struck)
 
     @property
     def mapping(self) -> MappingReport:

@@ -13,7 +13,7 @@ from neurosim import registry
 from neurosim.chip import faults
 from neurosim.chip.layers import NetworkPlan
 from neurosim.data import Dataset
-from neurosim.engine import registers
+from neurosim.engine import erbp_state, registers
 from neurosim.engine.compose import Composition, mechanism
 from neurosim.errors import InputError
 from neurosim.kernels import random
@@ -22,6 +22,7 @@ from neurosim.models.devices import base as devices
 from neurosim.spec.scenario import Scenario
 from neurosim.training.base import Trainer
 from neurosim.training.delta import DeltaMGD
+from neurosim.training.erbp import EventDrivenRandomBackprop
 from neurosim.training.mgd import MGD
 from neurosim.training.node import NodeSpace
 
@@ -105,6 +106,8 @@ def build(
     arrays |= _neurons(scenario, plan, dtype)
     arrays |= _devices(scenario, plan, trainer, dtype, start)
     arrays |= _injectors(scenario, plan, composition, dtype)
+    if isinstance(trainer, EventDrivenRandomBackprop):
+        arrays |= erbp_state.build(scenario, plan, arrays, dtype)
     arrays["pi"], arrays["pf"] = settings(scenario, composition, data, step_s)
     arrays["rf"][registers.REGISTERS_FLOAT.index("RATE")] = trainer.learning_rate
     if isinstance(trainer, MGD):

@@ -15,6 +15,7 @@ from neurosim.engine.machine import Machine
 from neurosim.engine.sink import Column, Sink, Table
 from neurosim.spec.chip import StaticPower
 from neurosim.training.delta import DeltaMGD
+from neurosim.training.erbp import EventDrivenRandomBackprop
 
 
 def _column(name: str, unit: str, long_name: str, dtype: str = "f8", shape: tuple[int, ...] = ()) -> Column:
@@ -56,6 +57,13 @@ LEDGER = Table(
     {"long_name": "cumulative counts, energy and time"},
 )  # fmt: skip
 
+EARLY = Table(
+    "/early",
+    (TICK, TIME, _column("accuracy", "1", "test accuracy of the class that has fired most by this tick"),
+     _column("synaptic_events", "1", "synaptic events of a sample by this tick, mean over test samples"),
+     _column("energy_J", "J", "these events, priced; nothing else")),
+    {"long_name": "early decisions: the last evaluation, tick by tick"},
+)  # fmt: skip
 
 LARGEST = 2**63 - 1
 """Integers of a column end here; what is larger is recorded as this."""
@@ -209,6 +217,20 @@ def record_delta(machine: Machine, sink: Sink) -> None:
     for layer in machine.plan.trainable:
         value = machine.arrays["delta"][None, :, layer.act : layer.act + layer.n]
         sink.append(f"/astrocyte/delta/{layer.name}", {"tick": [ticks(machine)], "value": value.copy()})
+
+
+def record_early(machine: Machine, sink: Sink, samples: int) -> None:
+    """How the last evaluation would have gone with less time for each sample; only of networks learned by erbp."""
+    if not isinstance(machine.trainer, EventDrivenRandomBackprop):
+        return
+    right, events = machine.arrays["early"] / samples
+    elapsed, prices = np.arange(1, right.size + 1), machine.meter.prices
+    energy = events * prices.energy_J[prices.index("synaptic_event")]
+    sink.declare(EARLY)
+    sink.append("/early", {
+        "tick": elapsed, "time_s": elapsed * machine.scenario.chip.timing.tick_s, "accuracy": right,
+        "synaptic_events": events, "energy_J": energy,
+    })  # fmt: skip
 
 
 def pulses(machine: Machine) -> int:

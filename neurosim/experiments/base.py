@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from neurosim.chip.nsat import off
 from neurosim.engine.sink import Table
+from neurosim.kernels import random
 from neurosim.registry import ModelParameters
+
+
+Floats = npt.NDArray[np.float64]
 
 
 class ExperimentParameters(ModelParameters):
@@ -44,3 +49,24 @@ class Result:
     tables: tuple[Table, ...] = ()
     rows: Mapping[str, Mapping[str, npt.NDArray[np.generic]]] = field(default_factory=dict)
     """For each table's path, its columns."""
+
+
+def draws(seed: int, stream: int, step: int, size: int) -> Floats:
+    """Uniform numbers in (0, 1): a pure function of seed, stream and step."""
+    out = np.empty(size)
+    random.uniforms(out, seed, stream, step, 0, 0)
+    return out
+
+
+def shifts(states: int, couplings: Mapping[tuple[int, int], int]) -> list[list[int]]:
+    """A shift matrix from ``{(source, destination): shift}``; all else is off."""
+    A = off(states)
+    for (source, destination), exponent in couplings.items():
+        A[source][destination] = exponent
+    return A
+
+
+def added(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    """Adds the counts of one run to those of all before."""
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count

@@ -85,9 +85,7 @@ def gate(change: Floats, dendrite: Floats, current: Floats, boxcar: Floats, rate
 
 
 @kernel
-def feed_back(
-    fired: Integers, feedback: Floats, output_feedback: float, dendrite: Floats, classes: int
-) -> int:
+def feed_back(fired: Integers, feedback: Floats, output_feedback: float, dendrite: Floats, classes: int) -> int:
     """Error spikes reach the dendrites; returns synapses reached. ``feedback`` [classes * hidden], outputs come last."""
     hidden = dendrite.shape[0] - classes
     reached = 0
@@ -211,9 +209,7 @@ def drop_learn(
         start = fired[k] * n
         _draw(words, key, first + start, half)
         written += _drop_half_learn(w[start : start + half], current[:half], change[:half], words, _LOWER, most)
-        written += _drop_half_learn(
-            w[start + half : start + n], current[half:], change[half:], words, _UPPER, most
-        )
+        written += _drop_half_learn(w[start + half : start + n], current[half:], change[half:], words, _UPPER, most)
     return written
 
 

@@ -62,6 +62,8 @@ STREAM_FAULT: Final = 15
 STREAM_STUCK: Final = 16
 STREAM_BROADCAST_NOISE: Final = 17
 STREAM_AMPLITUDE: Final = 18
+STREAM_FEEDBACK: Final = 19
+STREAM_TRANSMISSION: Final = 20
 STREAM_USER: Final = 0x10000
 
 Integer: TypeAlias = int | np.integer

@@ -13,16 +13,16 @@ import numpy.typing as npt
 
 from neurosim.accounting import PriceTable
 from neurosim.chip import faults
+from neurosim.chip.faults import Strike
 from neurosim.chip.mesh import Mesh
 from neurosim.chip.utilisation import RESOURCES, Utilisation
 from neurosim.engine.machine import Machine
-from neurosim.spec.chip import Chip, core_span
 from neurosim.trace.chip_map import ChipMap, CoreMap, Integers, LinkMap, MeshMap
 
 
-def mesh_map(chip: Chip, mesh: Mesh) -> MeshMap:
-    """Where the cores of a chip stand; those that died during the run are dead, too."""
-    dead = sorted({core for fault in chip.faults for text in fault.dead_cores for core in core_span(text)})
+def mesh_map(mesh: Mesh, struck: Iterable[Strike]) -> MeshMap:
+    """Where the cores of a chip stand, and which of them are dead."""
+    dead = sorted({core for strike in struck for core in strike.cores})
     return MeshMap(
         mesh.x, mesh.y, np.array([mesh.width, mesh.height]), np.array([mesh.chip_width, mesh.chip_height]),
         np.array(dead, np.int64),
@@ -64,4 +64,4 @@ def map_of_machine(machine: Machine) -> ChipMap | None:
         return None
     mesh = faults.mesh(chip)
     cores, counts = machine.meter.by_core(machine.totals)
-    return ChipMap(core_map(mesh, held, cores, counts, machine.meter.prices), mesh_map(chip, mesh))
+    return ChipMap(core_map(mesh, held, cores, counts, machine.meter.prices), mesh_map(mesh, machine.faults.struck))

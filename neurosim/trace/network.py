@@ -190,9 +190,10 @@ class NetworkTrace:
             counts[:, ACTIONS.index(name)] = each[self._cores]
         held, mesh = simulation.mapping.utilisation, simulation.mesh
         loads = (simulation.link_loads() - self._links_before).reshape(-1)
-        dead = [text for fault in simulation.chip.faults for text in fault.dead_links]
+        struck = simulation.faults_struck
+        dead = [link for strike in struck for link in strike.links]
         return ChipMap(
-            core_map(mesh, held, self._cores, counts, self.prices), mesh_map(simulation.chip, mesh),
+            core_map(mesh, held, self._cores, counts, self.prices), mesh_map(mesh, struck),
             link_map(mesh, loads, dead),
         )  # fmt: skip
 
@@ -238,6 +239,7 @@ class NetworkTrace:
             "time_by_phase_fs": phases,
             "time_interval_fs": [ledger.time_low_fs, ledger.time_high_fs],
             "time_by_phase_s": {phase: fs * 1e-15 for phase, fs in phases.items()},
+            "faults": [strike.described() for strike in simulation.faults_struck],
             "host": {"time_s": host_time_s, "trace": str(self.writer.path)},
         }
 

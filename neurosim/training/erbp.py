@@ -54,7 +54,9 @@ class EventDrivenRandomBackprop(Trainer):
     burn_in_s: Seconds = Field(default=0.02, ge=0.0, description="of it, how long nothing is learned")
     test_s: Seconds = Field(default=0.25, gt=0.0, description="how long a test sample is shown")
     boxcar: float = Field(default=1.15, gt=0.0, description="learn where |i| is below")
-    boxcar_deep: float | None = Field(default=None, gt=0.0, description="the same behind the first layer; none: as there")
+    boxcar_deep: float | None = Field(
+        default=None, gt=0.0, description="the same behind the first layer; none: as there"
+    )
     feedback_scale: float = Field(default=1.0, ge=0.0, description="factor on the random feedback weights G")
     output_feedback: float = Field(default=0.09, description="w_E: an error spike on its own prediction neuron")
     error_weight: float = Field(default=0.09, gt=0.0, description="w_L: a label or prediction spike on an error neuron")
@@ -64,7 +66,9 @@ class EventDrivenRandomBackprop(Trainer):
     pixel_threshold: float = Field(default=0.43, description="pixel at which a data neuron fires at rate_Hz")
     pixel_scale: float = Field(default=0.5, ge=0.0, description="current of a pixel of 1")
     pixel_width: float = Field(default=0.05, gt=0.0, description="current that makes a data neuron e times as fast")
-    data_refractory_s: Seconds = Field(default=4e-3, ge=0.0, description="least time between two spikes of a data neuron")
+    data_refractory_s: Seconds = Field(
+        default=4e-3, ge=0.0, description="least time between two spikes of a data neuron"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> EventDrivenRandomBackprop:

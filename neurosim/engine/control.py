@@ -301,4 +301,5 @@ class Control:
     def summary(self) -> dict[str, Any]:
         """The result so far."""
         result = tables.summary(self.machine, self.bill, self.accuracy, self.cost, self.to_target)
-        return result | {"faults": [strike.described() for strike in self.machine.faults.struck]}
+        tested = tables.inference(self.machine, self._samples_tested)
+        return result | tested | {"faults": [strike.described() for strike in self.machine.faults.struck]}

@@ -15,6 +15,11 @@ from neurosim.engine.emit_forward import weights
 from neurosim.spec.scenario import Scenario
 
 MODULE = "neurosim.kernels.erbp"
+LOOPS = (
+    "ALWAYS", "compare", "decay", "drop", "drop_learn", "escape_spikes", "feed_back", "gate", "learn_rounded",
+    "take_current", "transmit", "transmit_learn",
+)  # fmt: skip
+"""What the text takes from there."""
 
 
 def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: bool) -> list[str]:
@@ -43,7 +48,7 @@ def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
     noisy = any(getattr(layer.neuron, "noise_std", 0.0) > 0.0 for layer in plan.layers)
     return "\n".join(
         [
-            "from neurosim.kernels.erbp import *",
+            f"from {MODULE} import {', '.join(LOOPS)}",
             *(f"E_{name} = {k}" for k, name in enumerate(erbp_state.SETTINGS)),
             f"TEST_TICKS = {times.test}",
             f"OUTPUT_LAYER = {plan.output.index}",

@@ -91,8 +91,8 @@ class Machine:
             problems += erbp_state.problems(self.scenario, plan, self.data)
         elif any(layer.neuron is not None and layer.neuron.model == "erbp-lif" for layer in plan.layers):
             problems.append(
-                f'training.model = "{trainer.model}": neurons erbp-lif, with a synaptic current and a dendrite, need the '
-                "trainer erbp; use lif"
+                f'training.model = "{trainer.model}": neurons erbp-lif, with a synaptic current and a dendrite, need '
+                "the trainer erbp; use lif"
             )
         elif plan.spiking and step.space == "none":
             problems.append(

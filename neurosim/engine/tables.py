@@ -233,6 +233,16 @@ def record_early(machine: Machine, sink: Sink, samples: int) -> None:
     })  # fmt: skip
 
 
+def inference(machine: Machine, samples: int) -> dict[str, Any]:
+    """What a test sample of the last evaluation took, for the summary; only of networks learned by erbp."""
+    if not isinstance(machine.trainer, EventDrivenRandomBackprop):
+        return {}
+    ticks_shown = int(machine.arrays["early"].shape[1])
+    events = int(machine.arrays["early"][1, -1]) / samples
+    seconds = ticks_shown * machine.scenario.chip.timing.tick_s
+    return {"inference": {"synaptic_events": events, "time_s": seconds}}
+
+
 def pulses(machine: Machine) -> int:
     """Programming pulses so far, perturbation by writing included."""
     return machine.totals["PULSES"] + machine.totals["PERTURBATION_PULSES"]

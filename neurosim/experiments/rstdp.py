@@ -2,8 +2,8 @@
 
 Claim: some neurons see the same two patterns of input in random order. Half of them are rewarded when they fire for
 pattern A and punished when they fire for B, the other half the other way round. Before, they answer both alike; after,
-most of their spikes come in their rewarded pattern. With rewards of the same sizes that have nothing to do with the
-pattern, drawn for each neuron and trial, they do not learn to tell them apart.
+most of their spikes come in their rewarded pattern. With the same rewards in shuffled order, each neuron's own over its
+trials, they answer both.
 
 A trial shows a pattern for some ticks; then comes a reward, later than the spikes that earned it. Spike pairs leave an
 eligibility trace in each synapse, which the reward, as the third factor, turns into weight:
@@ -29,7 +29,7 @@ from neurosim.chip.nsat import LearningGroup, NeuronGroup, NsatCore
 from neurosim.engine.nsat import NsatSimulation
 from neurosim.engine.sink import Column, Table
 from neurosim.experiments.base import Claim, ExperimentParameters, Floats, Result, added, draws, shifts
-from neurosim.kernels.random import STREAM_ENCODER, STREAM_INIT, STREAM_SHUFFLE
+from neurosim.kernels.random import STREAM_ENCODER, STREAM_INIT, STREAM_SHUFFLE, permutation
 from neurosim.registry import register
 
 Integers = npt.NDArray[np.int64]
@@ -69,8 +69,8 @@ def rule(form: str) -> LearningGroup:
     edges = {"window_ticks": 64, "causal_edges": (24, 48), "acausal_edges": (24, 48)}
     if form == "trace":
         return LearningGroup(rule="trace", causal_heights=(9, 8, 7), acausal_heights=(6, 5, 4), trace_shift=7,
-                             rounding_bits=17, **edges)  # fmt: skip
-    return LearningGroup(causal_heights=(6, 5, 4), acausal_heights=(3, 2, 1), rounding_bits=11, **edges)
+                             rounding_bits=16, **edges)  # fmt: skip
+    return LearningGroup(causal_heights=(6, 5, 4), acausal_heights=(3, 2, 1), rounding_bits=10, **edges)
 
 
 def core(parameters: RewardModulated, seed: int) -> NsatCore:
@@ -90,12 +90,16 @@ def core(parameters: RewardModulated, seed: int) -> NsatCore:
 class Trials:
     """The experiment's world: shows patterns, watches the neurons, gives rewards."""
 
-    def __init__(self, parameters: RewardModulated, seed: int, shuffled: bool) -> None:
-        self.parameters, self.seed, self.shuffled = parameters, seed, shuffled
+    def __init__(self, parameters: RewardModulated, seed: int, given: Integers | None = None) -> None:
+        """``given``: rewards ``[trial, slice, neuron]`` to be handed out whatever happens; else they are earned."""
+        self.parameters, self.seed, self.given = parameters, seed, given
         self.simulation = NsatSimulation([core(parameters, seed)], seed=seed)
         self.wants = np.arange(parameters.neurons) % 2
         self.counts: dict[str, int] = {}
         self.trial = 0
+        self.slices = TRIAL_TICKS // SLICE_TICKS if parameters.form == "latched" else 1
+        self.rewards: list[Integers] = []
+        """Of every trial with reward, ``[slice, neuron]``: 1, -1 or 0."""
 
     def active(self, pattern: int) -> npt.NDArray[np.bool_]:
         """The inputs of a pattern: the shared ones and its own half of the others."""
@@ -104,42 +108,51 @@ class Trials:
 
     def run(self, trials: int, reward: bool) -> Integers:
         """Spikes ``[trial, neuron]`` with the pattern in a last column."""
-        rows = [self._one(reward) for _ in range(trials)]
-        return np.array(rows)
+        return np.array([self._one(reward) for _ in range(trials)])
 
     def _one(self, reward: bool) -> Integers:
         p = self.parameters
         self.trial += 1
-        which = (draws(self.seed, STREAM_SHUFFLE, self.trial, 1 + p.neurons) < 0.5).astype(np.int64)
-        pattern = int(which[0])
-        judged = which[1:] if self.shuffled else np.full(p.neurons, pattern)
+        pattern = int(draws(self.seed, STREAM_SHUFFLE, self.trial, 1)[0] < 0.5)
         chance = draws(self.seed, STREAM_ENCODER, self.trial, TRIAL_TICKS * INPUTS).reshape(TRIAL_TICKS, INPUTS)
         when, who = np.nonzero((chance < p.rate) & self.active(pattern))
-        table = np.stack([when + self.simulation.tick + 1, np.zeros_like(when), who], axis=1)
-        spikes = np.zeros(p.neurons, np.int64)
-        slices = TRIAL_TICKS // SLICE_TICKS if p.form == "latched" else 1
-        length = TRIAL_TICKS // slices
-        for _ in range(slices):
-            end = self.simulation.tick + length
-            now = table[(table[:, 0] <= end) & (table[:, 0] > self.simulation.tick)]
-            out = self.simulation.run(length, now)
+        length = TRIAL_TICKS // self.slices
+        fired = np.zeros((self.slices, p.neurons), np.int64)
+        earned = np.zeros_like(fired)
+        given = self.given[len(self.rewards)] if reward and self.given is not None else None
+        for part in range(self.slices):
+            now = when // length == part
+            ticks = self.simulation.tick + 1 + when[now] % length
+            out = self.simulation.run(length, np.stack([ticks, np.zeros_like(ticks), who[now]], axis=1))
             added(self.counts, out.counts)
-            fired = np.bincount(out.spikes[0][1], minlength=p.neurons)
-            spikes += fired
-            if reward and p.form == "latched":
-                self._reward(fired, judged, wait=1)
-        if reward and p.form == "trace":
-            self._reward(spikes, judged, wait=30)
+            fired[part] = np.bincount(out.spikes[0][1], minlength=p.neurons)
+            if reward:
+                earned[part] = np.where(self.wants == pattern, 1, -1) * (fired[part] > 0)
+                self._reward(earned[part] if given is None else given[part], 1 if p.form == "latched" else DELAY_TICKS)
+        if reward:
+            self.rewards.append(earned)
         added(self.counts, self.simulation.run(REST_TICKS).counts)
-        return np.append(spikes, pattern)
+        return np.append(fired.sum(axis=0), pattern)
 
-    def _reward(self, fired: Integers, judged: Integers, wait: int) -> None:
-        """Neurons that fired get what they have earned, some ticks later."""
-        n = self.parameters.neurons
-        good = self.wants == judged
-        inputs = np.where(good, INPUTS + np.arange(n), INPUTS + n + np.arange(n))[fired > 0]
+    def _reward(self, signs: Integers, wait: int) -> None:
+        """An event for every neuron with a reward, some ticks later."""
+        n = np.arange(signs.size)
+        inputs = np.where(signs > 0, INPUTS + n, INPUTS + signs.size + n)[signs != 0]
         tick = self.simulation.tick + wait
         added(self.counts, self.simulation.run(wait, [(tick, 0, int(unit)) for unit in inputs]).counts)
+
+
+DELAY_TICKS = 30
+"""From the end of the pattern to the reward, where there are traces."""
+
+
+def shuffled(rewards: list[Integers], seed: int) -> Integers:
+    """Each neuron's rewards in an order of their own over all trials and slices."""
+    out = np.array(rewards)
+    flat = out.reshape(-1, out.shape[2])
+    for neuron in range(flat.shape[1]):
+        flat[:, neuron] = flat[permutation(seed, STREAM_SHUFFLE, 1 + neuron, len(flat)), neuron]
+    return flat.reshape(out.shape)
 
 
 def preference(rows: Integers, wants: Integers) -> Floats:
@@ -180,8 +193,9 @@ def run(parameters: RewardModulated, seed: int) -> Result:
     neurons: list[Floats] = []
     means = {}
     ticks = 0
+    given = None
     for learning in (1, 0):
-        world = Trials(parameters, seed, shuffled=not learning)
+        world = Trials(parameters, seed, given)
         parts = [
             world.run(parameters.test_trials, reward=False),
             world.run(parameters.trials, reward=True),
@@ -198,6 +212,7 @@ def run(parameters: RewardModulated, seed: int) -> Result:
                 _mean(rows[:, :-1], good), _mean(rows[:, :-1], ~good),
             ], axis=1))  # fmt: skip
             trial += len(rows)
+        given = shuffled(world.rewards, seed)
         added(counts, world.counts)
         ticks += world.simulation.tick
     claims = (

@@ -15,10 +15,10 @@ changed, only when its input fires:
     synapse i -> j    when i fires, with probability ``transmission``: i_j <- i_j + w_ij (in the next tick), and
                       w_ij <- w_ij + learning_rate u_j  where  |i_j| < boxcar  and  burn_in_s of the sample are over
 
-G is uniform in +-feedback_scale sqrt(7 / (classes + neurons)), its mean over the classes taken off. The prediction is the
-class whose neuron fired most. With ``transmission`` = 1 and noise on the currents (``noise_std`` of the neuron) this is
-the source's eRBP with additive noise (eRBP); with ``transmission`` < 1 every synapse drops spikes on its own, and what is
-dropped is not learned either: its eRBP with multiplicative noise (peRBP; p for probabilistic).
+G is uniform in +-feedback_scale sqrt(7 / (classes + neurons)), its mean over the classes taken off. The prediction is
+the class whose neuron fired most. With ``transmission`` = 1 and noise on the currents (``noise_std`` of the neuron)
+this is the source's eRBP+, with additive noise: eRBP for short. With ``transmission`` < 1 every synapse drops spikes on
+its own, and what is dropped is not learned either: its eRBP x, with multiplicative noise: peRBP (p: probabilistic).
 
 States are reset between samples. Weights are real numbers on ``ideal`` devices; on ``quantized`` ones every change is
 rounded stochastically to whole steps of the word: w <- clip(w + LSB floor(learning_rate u / LSB + U(0, 1))).

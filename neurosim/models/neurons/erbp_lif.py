@@ -14,8 +14,8 @@ f-I curve (constant i, no noise): a spike every refractory_ticks + n ticks with 
 i (1 - exp(-n tick_s / tau_mem_s)) >= threshold; none below i = threshold.
 
 Source: E. Neftci, C. Augustine, S. Paul, G. Detorakis, Event-driven random back-propagation, Front. Neurosci. 11, 324
-(2017), table 2: threshold 100 mV at 1 nS, time constants 1, 4 and 5 ms, refractory time 3.9 ms. With ticks of 1 ms three
-ticks of rest let the neuron fire at 250 Hz at most, as fast as the data and label neurons.
+(2017), table 2: threshold 100 mV at 1 nS, time constants 1, 4 and 5 ms, refractory time 3.9 ms. With ticks of 1 ms
+three ticks of rest let the neuron fire at 250 Hz at most, as fast as the data and label neurons.
 """
 
 from __future__ import annotations

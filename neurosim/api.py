@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import signal
 import sys
@@ -76,6 +77,7 @@ class Simulation(by_hand.Simulation):
         record: str | Iterable[str | Population] | None = None,
         record_timing: bool = False,
         on_block: Callable[[Block], None] | None = None,
+        events: by_hand.Events | None = None,
         trace: str | Path | None = None,
         by_core: bool = False,
         force: bool = False,
@@ -90,9 +92,10 @@ class Simulation(by_hand.Simulation):
         if trace is None:
             if by_core or force:
                 raise InputError("by_core and force are about a trace: name one with trace='run.h5'")
-            return super().run(ticks, record=record, record_timing=record_timing, on_block=on_block)
+            return super().run(ticks, record=record, record_timing=record_timing, on_block=on_block, events=events)
         names = self._record if record is None else self._names(record)
-        return recorded(self, super().run, ticks, trace, record=names, record_timing=record_timing, by_core=by_core,
+        run = functools.partial(super().run, events=events)
+        return recorded(self, run, ticks, trace, record=names, record_timing=record_timing, by_core=by_core,
                         force=force, on_block=on_block)  # fmt: skip
 
 

@@ -17,6 +17,7 @@ device        ``step(w, up, scale_up, scale_down, w_min, w_max)``: the mean chan
 perturbation  ``fill(words, seed, block)``, ``value(word, n, size, amplitude)`` and the constant ``BLOCK``
 cost          ``cost(y, target, smoothing)``, ``gradient(y, target, smoothing, out)``, ``residual(c)``
 experiment    ``run(parameters, seed)``: drives a network and says whether its claims hold
+input         none: neurons that fire when they are told to
 trainer       none: the schema says what is perturbed, measured and written
 ============  ==========================================================================================
 """
@@ -39,6 +40,7 @@ from neurosim.errors import InputError
 REQUIRED = {
     "rate": ("activate", "derivative"),
     "spiking": ("integrate",),
+    "input": (),
     "dynamic": ("integrate", "fires", "reset", "STATES", "RECEPTORS"),
     "device": ("step",),
     "perturbation": ("fill", "value", "BLOCK"),

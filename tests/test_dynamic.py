@@ -6,9 +6,12 @@ import itertools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
+import neurosim as ns
 from neurosim import models, registry
+from neurosim.errors import CapabilityError, InputError
 
 models.load_builtin()
 NAMES = registry.names("dynamic")
@@ -149,3 +152,148 @@ def test_compiled_equals_plain(name: str) -> None:
     assert kernel(module.reset)(*states, *numbers) == module.reset(*states, *numbers)
     draw = (0.5,) if getattr(module, "RANDOM", False) else ()
     assert kernel(module.fires)(*draw, *states, *numbers) == module.fires(*draw, *states, *numbers)
+
+
+# In a network
+
+
+ABLE = {"chip.capabilities.neurons": ["if", *NAMES], "chip.timing.tick_s": 1e-4}
+
+
+def simulate(network: ns.Network, **more: Any) -> ns.Simulation:
+    more.setdefault("dtype", "float64")
+    return ns.Simulation("analog-if", network, timing="clocked", ideal=True, overrides=ABLE, **more)
+
+
+def test_all_twenty_patterns_in_one_network() -> None:
+    """Pulses are set by hand between runs; the network then does what the equations do on their own."""
+    network, times = ns.Network(), {0.0}
+    for name, (a, (A_1, A_2), pulses, *_) in PATTERNS.items():
+        start = {"start_V": -0.03, "start_threshold_V": -0.03} if name.startswith("H") else {}
+        network.add_population(name.split()[0], 1, model="mihalas-niebur", a_Hz=a, A_1=A_1, A_2=A_2, **start)
+        times |= {edge for low, high, _ in pulses for edge in (low, high)}
+    simulation = simulate(network, record=[name.split()[0] for name in PATTERNS])
+    found: dict[str, list[int]] = {name: [] for name in PATTERNS}
+    edges = [*sorted(times), 1000.0]
+    for now, after in itertools.pairwise(edges):
+        for name, (_, _, pulses, *_) in PATTERNS.items():
+            level = next((volts for low, high, volts in pulses if low <= now < high), 0.0)
+            simulation.set_state(name.split()[0], "bias", level)
+        out = simulation.run(round(10 * (after - now)))
+        for name in PATTERNS:
+            found[name] += out.spikes[name.split()[0]].tick.tolist()
+    for name, (_, _, _, length, count, first) in PATTERNS.items():
+        ticks = [tick for tick in found[name] if tick < 10 * length]
+        assert len(ticks) == count, name
+        assert [round((tick + 1) * 0.1, 1) for tick in ticks[: len(first)]] == first, name
+
+
+def driven(threads: int = 1, core: int = 0) -> tuple[ns.Simulation, ns.Network]:
+    network = ns.Network()
+    source = network.add_population("source", 40, model="poisson", bias=np.linspace(0, 400, 40))
+    target = network.add_population("target", 30, model="lif-kinetic-2", tau_mem_s="5 ms", threshold=0.5)
+    rng = np.random.default_rng(1)
+    network.connect(source, target, weights=rng.normal(0.05, 0.05, (40, 30)), receptor="synapse")
+    network.connect(target, target, weights=-0.02 * np.ones((30, 30)), receptor="direct")
+    network.place(source, core)
+    network.place(target, core)
+    return simulate(network, seed=4, threads=threads, record=("source", "target")), network
+
+
+def test_threads_and_partitions_give_the_same_bits() -> None:
+    one, two, parts = driven()[0], driven(threads=2)[0], driven(core=3)[0]
+    a, b = one.run(500), two.run(500)
+    ticks = [parts.run(ticks).spikes["target"].tick for ticks in (1, 200, 299)]
+    assert a.spikes["target"].tick.size > 50
+    assert np.array_equal(a.spikes["target"].neuron, b.spikes["target"].neuron)
+    assert np.array_equal(a.spikes["target"].tick, np.concatenate(ticks))
+    for state in ("v", "i", "s"):
+        assert np.array_equal(one.state("target", state), two.state("target", state))
+        assert np.array_equal(one.state("target", state), parts.state("target", state))
+
+
+def test_poisson_rates() -> None:
+    out = driven()[0].run(20_000)
+    counts = np.bincount(out.spikes["source"].neuron, minlength=40)
+    wanted = np.linspace(0, 400, 40) * 2.0
+    assert counts[0] == 0
+    assert (np.abs(counts - wanted) <= 4.5 * np.sqrt(wanted * (1 - wanted / 20_000)) + 1e-9).all()
+    assert counts.sum() == pytest.approx(wanted.sum(), rel=0.02)
+
+
+def test_receptors_are_told_apart() -> None:
+    """An event into ``synapse`` drives s, one into ``direct`` drives i; nothing else."""
+    for receptor, states in (("synapse", (0.0, 0.0, 2.0)), ("direct", (0.0, 2.0, 0.0)), (None, (0.0, 2.0, 0.0))):
+        network = ns.Network()
+        source = network.add_population("source", 1, model="input")
+        target = network.add_population("target", 1, model="lif-kinetic-2", threshold=1e9)
+        network.connect(source, target, weights=[[2.0]], receptor=receptor)
+        simulation = simulate(network)
+        simulation.run(2, events={"source": ([0], [0])})
+        assert [float(simulation.state("target", name)[0]) for name in ("v", "i", "s")] == list(states)
+
+
+def test_input_neurons_fire_when_they_are_told_to() -> None:
+    network = ns.Network()
+    source = network.add_population("source", 5, model="input")
+    target = network.add_population("target", 1, model="if", threshold=2.0)
+    network.connect(source, target, weights=np.ones((5, 1)))
+    simulation = simulate(network, record=("source", "target"))
+    out = simulation.run(10, events={"source": ([7, 3, 3], [0, 4, 1])})
+    assert out.spikes["source"].tick.tolist() == [3, 3, 7]
+    assert out.spikes["source"].neuron.tolist() == [1, 4, 0]
+    assert out.spikes["target"].tick.tolist() == [4]
+    assert out.counts["neuron_fired"] == 4 and out.counts["synaptic_event"] == 3
+    again = simulation.run(10, events={"source": ([0], [2])})
+    assert again.spikes["source"].tick.tolist() == [10]  # ticks of events count from the run's first
+    assert simulation.run(10).counts["neuron_fired"] == 0
+
+
+def test_wrong_events_are_said_at_once() -> None:
+    network = ns.Network()
+    network.add_population("source", 5, model="input")
+    network.add_population("other", 5, model="if")
+    simulation = simulate(network)
+    with pytest.raises(InputError) as caught:
+        simulation.run(10, events={"source": ([10, 3], [0, 9]), "other": ([0], [0])})
+    text = str(caught.value)
+    assert "ticks lie outside 0 to 9" in text and "neurons lie outside 0 to 4" in text and "'other'" in text
+    with pytest.raises(InputError, match="twice in tick 3"):
+        simulation.run(10, events={"source": ([3, 3], [1, 1])})
+    with pytest.raises(InputError, match="nothing leads to them"):
+        network.connect("other", "source", weights=np.ones((5, 5)))
+    with pytest.raises(InputError, match="unknown receptor"):
+        network.connect("source", "other", weights=np.ones((5, 5)), receptor="inhibitory")
+
+
+def test_fixed_point_rounds_to_its_grid_and_counts_what_it_cuts() -> None:
+    network = ns.Network()
+    fixed = {"fixed_bits": 8, "fixed_step": 0.125}
+    network.add_population("coarse", 1, model="lif-kinetic-1", bias=0.3, threshold=1e9, **fixed)
+    network.add_population("fine", 1, model="lif-kinetic-1", bias=0.3, threshold=1e9)
+    simulation = simulate(network)
+    simulation.run(6)
+    v = float(simulation.state("coarse", "v")[0])
+    assert v / 0.125 == round(v / 0.125)
+    assert abs(v - float(simulation.state("fine", "v")[0])) < 6 * 6 * 0.0625  # half a step a tick, in v and in i
+    assert simulation.saturated == 0
+    simulation.run(2000)
+    assert float(simulation.state("coarse", "v")[0]) == 127 * 0.125
+    assert simulation.saturated > 0
+
+
+def test_refractory_neurons_go_on_but_do_not_fire() -> None:
+    network = ns.Network()
+    network.add_population("free", 1, model="izhikevich", bias=20.0)
+    network.add_population("tired", 1, model="izhikevich", bias=20.0, refractory_ticks=5000)
+    simulation = simulate(network, record=("free", "tired"))
+    out = simulation.run(3000)
+    assert out.spikes["free"].tick[0] == out.spikes["tired"].tick[0]
+    assert out.spikes["tired"].tick.size == 1 < out.spikes["free"].tick.size
+
+
+def test_a_neuron_that_the_chip_has_not_is_an_error() -> None:
+    network = ns.Network()
+    network.add_population("mn", 1, model="mihalas-niebur")
+    with pytest.raises(CapabilityError, match="mihalas-niebur"):
+        ns.Simulation("analog-if", network)

@@ -64,6 +64,7 @@ def test_every_model_of_the_design_is_there() -> None:
         "spiking": ["if", "lif", "loihi-lif"],
         "dynamic": [
             "escape-rate", "izhikevich", "lif-adaptive", "lif-dual", "lif-kinetic-1", "lif-kinetic-2", "mihalas-niebur",
+            "poisson",
         ],
         "device": ["constant-step", "ideal", "quantized", "soft-bounds"],
         "perturbation": ["random", "sequential", "sequential-paired", "sinusoidal", "walsh"],

@@ -34,6 +34,8 @@ class Wiring:
     """Where the synapse stands that was connected as number k: connection after connection, each in its own order."""
     span: dict[tuple[str, str], slice]
     """Which k belong to which connection."""
+    receptor: npt.NDArray[np.uint8] | None = None
+    """The receptor that each synapse leads to; None: the first of all."""
 
     @property
     def synapses(self) -> int:
@@ -109,7 +111,12 @@ def wire(network: Network) -> Wiring:
     position[order] = np.arange(end)
     first = np.zeros(n + 1, np.uint64)
     first[1:] = np.cumsum(np.bincount(source, minlength=n))
-    return Wiring(n, first, source[order].astype(np.uint32), target[order].astype(np.uint32), position, span)
+    receptor = None
+    if any(connection.receptor for connection in network.connections):
+        each = [np.full(len(connection), connection.receptor, np.uint8) for connection in network.connections]
+        receptor = np.concatenate(each)[order]
+    pre, post = source[order].astype(np.uint32), target[order].astype(np.uint32)
+    return Wiring(n, first, pre, post, position, span, receptor)
 
 
 def route(core: Integers, wiring: Wiring, mesh: Mesh) -> Axons:

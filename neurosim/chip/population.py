@@ -16,8 +16,11 @@ from pydantic import ValidationError
 from neurosim import models, registry
 from neurosim.errors import InputError
 from neurosim.models.neurons.base import SpikingParameters
+from neurosim.models.neurons.dynamic import DynamicParameters
+from neurosim.models.neurons.given import InputParameters
 from neurosim.spec.load import explain
 
+NeuronParameters: TypeAlias = SpikingParameters | DynamicParameters | InputParameters
 Integers: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -28,7 +31,7 @@ class Population:
 
     name: str
     size: int
-    parameters: SpikingParameters
+    parameters: NeuronParameters
     bias: Floats
 
     def __len__(self) -> int:
@@ -48,6 +51,8 @@ class Connection:
     post: Integers
     weights: Floats
     """One number for each synapse, in the order of ``pre`` and ``post``."""
+    receptor: int
+    """Which of the target's receptors they lead to."""
     shape: tuple[int, ...]
     """The shape in which weights are given and handed back: ``(pre, post)`` of a matrix, or the length of the lists."""
 
@@ -155,12 +160,14 @@ class Network:
         weights: float | npt.ArrayLike,
         pre: npt.ArrayLike | None = None,
         post: npt.ArrayLike | None = None,
+        receptor: str | None = None,
     ) -> Connection:
         """Connect two populations; a spike of tick t reaches its synapses in tick t + 1.
 
         Sparse: ``pre`` and ``post`` name the two neurons of each synapse, ``weights`` is one number each or one for
         all. Dense: ``weights[pre, post]`` alone; every entry is a synapse, zeros too. A population may connect to
-        itself, and two populations at most once in each direction.
+        itself, and two populations at most once in each direction. ``receptor``: where the synapses lead to, for target
+        neurons that have more than one (default: the first).
         """
         problems: list[str] = []
         ends = [self._known(end, problems) for end in (source, target)]
@@ -178,6 +185,7 @@ class Network:
             shape = (before.size,)
         values, bad = read_numbers(weights, "weights")
         problems += bad
+        place = _receptor(receptor, target_, problems)
         dense = pre is None and post is None
         if values is not None and values.shape != shape and (values.ndim > 0 or dense):
             needed = f"[pre, post] = {shape}, or pre and post" if dense else f"one number or {shape}"
@@ -185,7 +193,7 @@ class Network:
         if problems or values is None:
             raise InputError(problems, where)
         held = np.broadcast_to(values, shape).reshape(-1).copy()
-        connection = Connection(source_, target_, before, after, held, shape)
+        connection = Connection(source_, target_, before, after, held, place, shape)
         self._connections[source_.name, target_.name] = connection
         return connection
 
@@ -232,13 +240,35 @@ class Network:
         return found
 
 
-def _parameters(model: object, given: dict[str, Any]) -> SpikingParameters | list[str]:
+KINDS = ("spiking", "dynamic", "input")
+"""Kinds of neurons that a population may be of."""
+
+
+def _receptor(name: str | None, target: Population, problems: list[str]) -> int:
+    """The number of a receptor of ``target``; what is wrong is added to ``problems``."""
+    parameters = target.parameters
+    if isinstance(parameters, InputParameters):
+        problems.append(f"{target.name!r} are input neurons: nothing leads to them")
+        return 0
+    names: tuple[str, ...] = ("current",)
+    if isinstance(parameters, DynamicParameters):
+        names = registry.find("dynamic", parameters.model).module.RECEPTORS
+    if name is not None and name not in names:
+        problems.append(registry.unknown(name, list(names), f"receptor of {parameters.model!r}"))
+        return 0
+    return 0 if name is None else names.index(name)
+
+
+def _parameters(model: object, given: dict[str, Any]) -> NeuronParameters | list[str]:
     """The validated parameters of a spiking model, or what is wrong with them."""
+    known = {name: kind for kind in reversed(KINDS) for name in registry.names(kind)}
     try:
-        schema = registry.find("spiking", str(model)).schema
+        if model not in known:
+            raise InputError(registry.unknown(model, sorted(known), "spiking model"))
+        schema = registry.find(known[str(model)], str(model)).schema
     except InputError as error:
         return error.problems
-    if not issubclass(schema, SpikingParameters):
+    if not issubclass(schema, (SpikingParameters, DynamicParameters, InputParameters)):
         return [f"model {model!r}: its schema must derive from neurosim.models.neurons.base.SpikingParameters"]
     try:
         return schema.model_validate({"model": model, **given})

@@ -99,6 +99,7 @@ class NetworkFaults:
         weight[position] = memory.weight[memory.position]
         first = np.zeros(whole.neurons + 1, np.uint64)
         first[1:] = np.cumsum(np.bincount(whole.source[live], minlength=whole.neurons))
-        cut = Wiring(whole.neurons, first, whole.source[order], whole.target[order], position, whole.span)
+        cut = Wiring(whole.neurons, first, whole.source[order], whole.target[order], position, whole.span,
+                     None if whole.receptor is None else whole.receptor[order])  # fmt: skip
         memory.wire(cut, weight)
         return cut

@@ -18,23 +18,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent
+from types import ModuleType
 
 from neurosim import registry
-from neurosim.models.neurons.base import SpikingParameters
+from neurosim.chip.population import NeuronParameters
+from neurosim.models.neurons.dynamic import DynamicParameters
+from neurosim.models.neurons.given import InputParameters
 
-FLOATS = ("V", "CURRENT", "BIAS", "THRESHOLD", "LEAK", "GAIN", "FLOOR")
-"""Rows of ``F [row, neuron]``: the state, in the run's float type."""
+FLOATS = ("V", "BIAS", "THRESHOLD", "LEAK", "GAIN", "FLOOR", "CURRENT")
+"""Rows of ``F [row, neuron]``: the state, in the run's float type. CURRENT is what arrives at the first receptor; where
+neurons have more of them, a row for each follows, and a synapse's target counts on through the rows."""
 
 INTEGERS = ("RESTING", "EVENTS", "MOVED")
 """Rows of ``N [row, neuron]``: ticks of rest that remain, events in this tick (read noise), whether the neuron was
 updated in this tick (where spikes are ranked)."""
 
-SEGMENT = ("LOW", "HIGH", "CORE", "KIND", "RESET", "REST")
-"""Columns of ``segments``: neurons, core in use, kind, reset and refractory ticks."""
+SEGMENT = ("LOW", "HIGH", "CORE", "KIND", "RESET", "REST", "POPULATION")
+"""Columns of ``segments``: neurons, core in use, kind, reset, refractory ticks, and the row of ``P [population,
+number]`` that holds the coefficients of neurons with several states; ``X [state, neuron]`` holds those states."""
 
-REGISTERS = ("SEED", "TICK", "LAST_COUNT", "BEGIN", "END", "ALONE")
+REGISTERS = ("SEED", "TICK", "LAST_COUNT", "BEGIN", "END", "ALONE", "GIVEN_TICK", "SATURATED")
 """``R``: whole numbers. LAST_COUNT: how many neurons fired in the tick before; BEGIN to END - 1 are the neurons that
-the call works on; ALONE: 1 where these are all, and the call says itself who fired last."""
+the call works on; ALONE: 1 where these are all, and the call says itself who fired last. GIVEN_TICK: the tick that
+``given_first`` begins with. SATURATED: states of fixed point that were cut."""
 
 NOISE = ("MEMBRANE_NOISE", "READ_NOISE")
 """``D``: standard deviations."""
@@ -51,42 +57,64 @@ class Kind:
     model: str
     rests: bool
     floor: bool
+    sort: str = "spiking"
+    """``spiking`` (one state), ``dynamic`` (several) or ``input`` (fires when it is told to)."""
+    fixed: bool = False
 
     @classmethod
-    def of(cls, parameters: SpikingParameters) -> Kind:
+    def of(cls, parameters: NeuronParameters) -> Kind:
         """The kind of neurons with these parameters."""
+        if isinstance(parameters, InputParameters):
+            return cls(parameters.model, False, False, "input")
+        if isinstance(parameters, DynamicParameters):
+            return cls(parameters.model, parameters.refractory_ticks > 0, False, "dynamic", parameters.fixed_bits > 0)
         return cls(parameters.model, parameters.refractory_ticks > 0, parameters.v_min is not None)
 
+    @property
+    def module(self) -> ModuleType:
+        """The module with the model's equations."""
+        return registry.find(self.sort, self.model).module
 
-def kinds_of(parameters: Sequence[SpikingParameters]) -> list[Kind]:
+
+def kinds_of(parameters: Sequence[NeuronParameters]) -> list[Kind]:
     """Distinct kinds, in an order that does not depend on that of the populations."""
-    return sorted({Kind.of(item) for item in parameters}, key=lambda kind: (kind.model, kind.rests, kind.floor))
+    return sorted({Kind.of(item) for item in parameters}, key=lambda k: (k.model, k.rests, k.floor, k.fixed))
+
+
+def receptors_of(parameters: NeuronParameters) -> tuple[str, ...]:
+    """The names of the inputs that synapses may lead to."""
+    if not isinstance(parameters, DynamicParameters):
+        return ("current",)
+    names: tuple[str, ...] = registry.find("dynamic", parameters.model).module.RECEPTORS
+    return names
 
 
 def compose(
-    kinds: Sequence[Kind], *, ranked: bool, membrane_noise: bool, read_noise: bool
+    kinds: Sequence[Kind], *, ranked: bool, membrane_noise: bool, read_noise: bool, receptors: int = 1
 ) -> tuple[str, tuple[str, ...]]:
     """(source text, names of the modules that it depends on).
 
     ``ranked``: say of every spike how many neurons of its core, up to its own, were updated in the tick.
     """
-    models = {f"neuron_{k}": registry.find("spiking", kind.model) for k, kind in enumerate(kinds)}
-    hooks = [(hook, k) for k, kind in enumerate(kinds) for hook in ("fires", "rest") if _has(kind, hook)]
+    models = {f"neuron_{k}": registry.find(kind.sort, kind.model) for k, kind in enumerate(kinds)}
+    hooks = [(hook, k) for k, kind in enumerate(kinds) for hook in HOOKS[kind.sort] if _has(kind, hook)]
     head = [
         f'"""A composed kernel: a hand-driven network of {", ".join(dict.fromkeys(kind.model for kind in kinds))}."""',
         "from __future__ import annotations",
         "import math",
         "import numpy as np",
-        "from neurosim.kernels.random import STREAM_MEMBRANE_NOISE, STREAM_READ_NOISE, normal, stream_key",
+        "from neurosim.kernels.random import STREAM_ENCODER, STREAM_MEMBRANE_NOISE, STREAM_READ_NOISE",
+        "from neurosim.kernels.random import normal, stream_key, uniform",
         "from neurosim.kernels.wrap import kernel",
         *(f"import {model.module_name} as _{name}" for name, model in models.items()),
         "",
         *(f"{name} = {k}" for names in _NAMES for k, name in enumerate(names)),
-        *(f"integrate_{k} = kernel(_neuron_{k}.integrate)" for k in range(len(kinds))),
         *(f"{hook}_{k} = kernel(_neuron_{k}.{hook})" for hook, k in hooks),
     ]
     body = "\n".join([
-        _DELIVER.format(count="\n        events[j] += 1" if read_noise else ""),
+        _DELIVER.format(
+            into="current" if receptors == 1 else "flat", count="\n        events[j] += 1" if read_noise else ""
+        ),
         _READ_NOISE if read_noise else "",
         _MEMBRANE_NOISE if membrane_noise else "",
         _SEGMENTS.format(kinds=indent(_branches(kinds, ranked), "    ")),
@@ -101,16 +129,23 @@ def compose(
 
 def _has(kind: Kind, hook: str) -> bool:
     """Whether the model's file defines a function that it need not define."""
-    return hasattr(registry.find("spiking", kind.model).module, hook)
+    return hasattr(kind.module, hook)
+
+
+HOOKS = {"spiking": ("integrate", "fires", "rest"), "dynamic": ("integrate", "fires", "reset", "rest"), "input": ()}
+"""Functions of a model's file that the kernel calls."""
 
 
 _BURST = """
 
 @kernel(cache=True)
-def burst(F, N, segments, first, target, weight, last, spikes, rank, tick_first, moved, R, D, ticks):
+def burst(F, N, X, P, segments, first, target, weight, given_first, given, last, spikes, rank, tick_first, moved, R, D,
+          ticks):
     # up to ``ticks`` ticks; fewer when ``spikes`` might overflow
     v, current, bias, threshold = F[V], F[CURRENT], F[BIAS], F[THRESHOLD]
     leak, gain, floor = F[LEAK], F[GAIN], F[FLOOR]
+    flat = F[CURRENT:].reshape(-1)
+    neurons = np.uint64(F.shape[1])
     resting, events, was_moved = N[RESTING], N[EVENTS], N[MOVED]
     begin, end = np.uint64(R[BEGIN]), np.uint64(R[END])
     count, taken = 0, 0
@@ -142,7 +177,7 @@ for k in range(low, high):
     i = came[k]
     for s in range(first[i], first[i + np.uint32(1)]):
         j = target[s]
-        current[j] += weight[s]{count}"""
+        {into}[j] += weight[s]{count}"""
 
 _READ_NOISE = """
 # every device that is read adds its own noise: the exact sum for each neuron
@@ -162,6 +197,7 @@ _SEGMENTS = """
 for g in range(segments.shape[0]):
     low, high = np.uint64(segments[g, LOW]), np.uint64(segments[g, HIGH])
     core, kind, reset, rest = segments[g, CORE], segments[g, KIND], segments[g, RESET], segments[g, REST]
+    number = segments[g, POPULATION]
     moves = 0
 {kinds}
     busy[core] += moves"""
@@ -171,9 +207,73 @@ def _branches(kinds: Sequence[Kind], ranked: bool) -> str:
     """One branch for each kind: all neurons of the segment integrate, then those above their threshold fire."""
     lines = []
     for k, kind in enumerate(kinds):
-        work = f"{_integrate(k, kind, ranked)}\n{_fire(k, kind, ranked)}"
+        work = {"spiking": _spiking, "dynamic": _dynamic, "input": _input}[kind.sort](k, kind, ranked)
         lines += [f"{'el' if k else ''}if kind == {k}:", indent(work, "    ")]
     return "\n".join(lines)
+
+
+def _spiking(k: int, kind: Kind, ranked: bool) -> str:
+    return f"{_integrate(k, kind, ranked)}\n{_fire(k, kind, ranked)}"
+
+
+def _input(k: int, kind: Kind, ranked: bool) -> str:
+    """Neurons that fire when they are told to; nothing of them is updated."""
+    rank = "\n        rank[count] = so_far" if ranked else ""
+    return f"""{"so_far = busy[core]" if ranked else ""}
+at = tick - R[GIVEN_TICK]
+if 0 <= at < given_first.shape[0] - 1:
+    for s in range(given_first[at], given_first[at + 1]):
+        if low <= given[s] < high:
+            spikes[count] = given[s]{rank}
+            count += 1"""
+
+
+def _dynamic(k: int, kind: Kind, ranked: bool) -> str:
+    """Neurons with several states: all of them are updated in every tick; then those that fire are reset."""
+    module = kind.module
+    states, receptors = len(module.STATES), len(module.RECEPTORS)
+    old = ", ".join(f"X[{m}, j]" for m in range(states))
+    numbers = "".join(f", p_{m}" for m in range(_coefficients(kind)))
+    inputs = ["gain[j] * (current[j] + bias[j])"]
+    inputs += [f"flat[j + np.uint64({m}) * neurons]" for m in range(1, receptors)]
+    into = ", ".join(f"x_{m}" for m in range(states))
+    comma = "," if states == 1 else ""
+    lines = [f"p_{m} = P[number, {m}]" for m in range(_coefficients(kind))]
+    if kind.fixed:
+        lines += [f"step, most = P[number, {_coefficients(kind)}], P[number, {_coefficients(kind) + 1}]"]
+    if ranked:
+        lines.append("so_far = busy[core]")
+    if getattr(module, "RANDOM", False):
+        lines.append("key = stream_key(R[SEED], STREAM_ENCODER, 0, 0, tick)")
+    body = [f"{into}{comma} = integrate_{k}({old}, {', '.join(inputs)}{numbers})"]
+    body += [f"flat[j + np.uint64({m}) * neurons] = -0.0" for m in range(receptors)]
+    if kind.fixed:
+        for m in range(states):
+            body += [
+                f"whole = math.floor(x_{m} / step + 0.5)", "R[SATURATED] += (whole > most) | (whole < -most - 1.0)",
+                f"x_{m} = min(max(whole, -most - 1.0), most) * step",
+            ]  # fmt: skip
+    body.append("moves += 1")
+    if ranked:
+        body += ["so_far += 1", "was_moved[j] = 1"]
+    draw = "uniform(key, j), " if getattr(module, "RANDOM", False) else ""
+    fire = f"""if fires_{k}({draw}{into}{numbers}):
+    {into}{comma} = reset_{k}({into}{numbers})
+    spikes[count] = j{indent(f"{chr(10)}rank[count] = so_far", "    ") if ranked else ""}
+    count += 1"""
+    if kind.rests:
+        hook = f"\n    {into}{comma} = rest_{k}({into}{numbers})" if _has(kind, "rest") else ""
+        fire = f"if resting[j] > 0:\n    resting[j] -= 1{hook}\nel{fire}\n    resting[j] = rest"
+    body.append(fire)
+    body += [f"X[{m}, j] = x_{m}" for m in range(states)]
+    return "\n".join([*lines, "for j in range(low, high):", indent("\n".join(body), "    ")])
+
+
+def _coefficients(kind: Kind) -> int:
+    """How many numbers the model's functions take besides states and inputs."""
+    module = kind.module
+    taken: int = module.integrate.__code__.co_argcount
+    return taken - len(module.STATES) - len(module.RECEPTORS)
 
 
 def _integrate(k: int, kind: Kind, ranked: bool) -> str:

@@ -122,6 +122,7 @@ class _Part:
         self.rank = np.zeros(size if ranked else 1, np.uint32)
         self.tick_first, self.moved = np.zeros(2, np.int64), np.zeros((1, memory.moved.shape[1]), np.int32)
         self.arguments: tuple[Array | Any, ...] = (
-            memory.F, memory.N, segments, memory.first[block], memory.target, memory.weight, memory.last, self.spikes,
-            self.rank, self.tick_first, self.moved, self.registers, memory.D,
+            memory.F, memory.N, memory.X, memory.P, segments, memory.first[block], memory.target, memory.weight,
+            memory.given_first, memory.given, memory.last, self.spikes, self.rank, self.tick_first, self.moved,
+            self.registers, memory.D,
         )  # fmt: skip

@@ -21,6 +21,8 @@ from neurosim.engine.network_meter import NetworkMeter
 from neurosim.errors import InputError
 from neurosim.kernels import random
 from neurosim.models.devices import base as devices
+from neurosim.models.neurons.base import SpikingParameters
+from neurosim.models.neurons.dynamic import DynamicParameters
 from neurosim.spec.chip import Chip
 
 Array = npt.NDArray[Any]
@@ -43,6 +45,10 @@ class Memory:
 
     F: Array
     N: npt.NDArray[np.int32]
+    X: Array
+    """``[state, neuron]`` of neurons with several states."""
+    P: npt.NDArray[np.float64]
+    """``[population, number]``: their coefficients, and of fixed point the step and the highest whole number."""
     segments: npt.NDArray[np.int64]
     last: npt.NDArray[np.uint32]
     """Who fired in the tick before; register LAST_COUNT says how many."""
@@ -58,6 +64,9 @@ class Memory:
     D: npt.NDArray[np.float64]
     bounds: list[int]
     """Block b, the part of one thread, holds neurons ``bounds[b]`` to ``bounds[b + 1] - 1``."""
+    given_first: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    """Input neurons that are told to fire in tick GIVEN_TICK + t are ``given[given_first[t]:given_first[t + 1]]``."""
+    given: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
     first: list[npt.NDArray[np.uint64]] = field(default_factory=list)
     """For each block: synapses of neuron i that lead into it are ``first[b][i]`` to ``first[b][i + 1] - 1``."""
     target: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
@@ -70,14 +79,14 @@ class Memory:
         """Take over the synapses of ``wiring``, with weights in its order."""
         if len(self.bounds) == 2:
             self.first, self.position = [wiring.first], wiring.position
-            self.target, self.weight = wiring.target, weight
+            self.target, self.weight = _received(wiring), weight
             return
         block = np.searchsorted(np.array(self.bounds[1:]), wiring.target, side="right").astype(np.uint8)
         order = np.argsort(block, kind="stable")
         place = np.empty(order.size, np.int64)
         place[order] = np.arange(order.size)
         live = int(wiring.first[-1])  # synapses that nothing reaches stand behind all others
-        self.position, self.target, self.weight = place[wiring.position], wiring.target[order], weight[order]
+        self.position, self.target, self.weight = place[wiring.position], _received(wiring)[order], weight[order]
         self.first = []
         sizes = np.bincount(block, minlength=len(self.bounds) - 1)
         for b, start in enumerate(np.cumsum(sizes) - sizes):
@@ -89,8 +98,9 @@ class Memory:
     @property
     def arguments(self) -> tuple[Array, ...]:
         """The kernel's arguments but ``ticks``, in its order, where one thread does everything."""
-        return (self.F, self.N, self.segments, self.first[0], self.target, self.weight, self.last, self.spikes,
-                self.rank, self.tick_first, self.moved, self.R, self.D)  # fmt: skip
+        return (self.F, self.N, self.X, self.P, self.segments, self.first[0], self.target, self.weight,
+                self.given_first, self.given, self.last, self.spikes, self.rank, self.tick_first, self.moved, self.R,
+                self.D)  # fmt: skip
 
     def row(self, name: str) -> Array:
         """One row of the neurons' state, as it lies in memory."""
@@ -144,6 +154,8 @@ def build(
     memory = Memory(
         F=_floats(network, meter.chip, np.dtype(dtype)),
         N=np.zeros((len(layout.INTEGERS), n), np.int32),
+        X=_states(network, np.dtype(dtype)),
+        P=_coefficients(network, meter.chip.timing.tick_s),
         segments=_segments(network, meter, kinds),
         last=np.zeros(n, np.uint32),
         spikes=np.zeros(n + SPIKES, np.uint32),
@@ -176,17 +188,58 @@ def _floats(network: Network, chip: Chip, dtype: np.dtype[Any]) -> Array:
     at = 0
     for population in network.populations:
         span, parameters = slice(at, at + population.size), population.parameters
+        at += population.size
         parts["BIAS"][span] = population.bias
+        if not isinstance(parameters, SpikingParameters):
+            parts["THRESHOLD"][span] = parts["LEAK"][span] = 1.0
+            continue
         parts["THRESHOLD"][span] = parameters.threshold
         parts["LEAK"][span] = parameters.leak(tick_s)
         parts["FLOOR"][span] = -np.inf if parameters.v_min is None else parameters.v_min
-        at += population.size
     parts["THRESHOLD"] *= np.maximum(_mismatch(4, hardware.threshold_dtod, network.neurons, chip), 0.05)
     if hardware.leak_dtod > 0.0:
         rate = -np.log(np.maximum(parts["LEAK"], 1e-300)) * _mismatch(5, hardware.leak_dtod, network.neurons, chip)
         parts["LEAK"] = np.exp(-np.maximum(rate, 0.0))
     parts["GAIN"] = _mismatch(6, hardware.gain_dtod, network.neurons, chip)
-    return np.stack([parts[name] for name in layout.FLOATS]).astype(dtype)
+    rows = [parts[name] for name in layout.FLOATS]
+    more = max(len(layout.receptors_of(population.parameters)) for population in network.populations) - 1
+    return np.stack([*rows, *[parts["CURRENT"]] * more]).astype(dtype)
+
+
+def _received(wiring: Wiring) -> npt.NDArray[np.uint32]:
+    """Where what a synapse carries is added up: its neuron, in the row of its receptor."""
+    if wiring.receptor is None:
+        return wiring.target
+    return wiring.target + np.uint32(wiring.neurons) * wiring.receptor.astype(np.uint32)
+
+
+def _states(network: Network, dtype: np.dtype[Any]) -> Array:
+    """``X [state, neuron]``, as the models start."""
+    kinds = [population.parameters for population in network.populations]
+    most = max((len(each.start()) for each in kinds if isinstance(each, DynamicParameters)), default=0)
+    states, at = np.zeros((max(most, 1), network.neurons if most else 1)), 0
+    for population, parameters in zip(network.populations, kinds, strict=True):
+        if isinstance(parameters, DynamicParameters):
+            start = np.array(parameters.start())
+            states[: start.size, at : at + population.size] = start[:, None]
+        at += population.size
+    return states.astype(dtype)
+
+
+def _coefficients(network: Network, tick_s: float) -> npt.NDArray[np.float64]:
+    """``P [population, number]``."""
+    rows: list[tuple[float, ...]] = []
+    for population in network.populations:
+        parameters = population.parameters
+        if not isinstance(parameters, DynamicParameters):
+            rows.append(())
+            continue
+        fixed = (parameters.fixed_step, 2.0 ** (max(parameters.fixed_bits, 1) - 1) - 1.0)
+        rows.append((*parameters.coefficients(tick_s), *fixed))
+    out = np.zeros((len(rows), max(1, *(len(row) for row in rows), 1)))
+    for k, row in enumerate(rows):
+        out[k, : len(row)] = row
+    return out
 
 
 def _mismatch(which: int, std: float, count: int, chip: Chip) -> Floats:
@@ -200,12 +253,14 @@ def _mismatch(which: int, std: float, count: int, chip: Chip) -> Floats:
 def _segments(network: Network, meter: NetworkMeter, kinds: list[Kind]) -> npt.NDArray[np.int64]:
     """Runs of neurons of one population on one core."""
     rows, at = [], 0
-    for population in network.populations:
+    for number, population in enumerate(network.populations):
         here = meter.here[at : at + population.size]
         starts = np.concatenate([[0], np.flatnonzero(here[1:] != here[:-1]) + 1])
         ends = np.append(starts[1:], population.size)
         parameters = population.parameters
-        same = [kinds.index(Kind.of(parameters)), layout.RESETS[parameters.reset], parameters.refractory_ticks]
+        reset = layout.RESETS[parameters.reset] if isinstance(parameters, SpikingParameters) else 0
+        rest = getattr(parameters, "refractory_ticks", 0)
+        same = [kinds.index(Kind.of(parameters)), reset, rest, number]
         rows.append(np.column_stack([at + starts, at + ends, here[starts], np.tile(same, (starts.size, 1))]))
         at += population.size
     return np.concatenate(rows).astype(np.int64)

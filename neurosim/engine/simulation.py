@@ -20,7 +20,7 @@ from neurosim import models, registry
 from neurosim.accounting import Band, Bill, Ledger, PriceTable, bill, price_table
 from neurosim.chip import assign, cores, faults
 from neurosim.chip.mesh import Mesh
-from neurosim.chip.population import Connection, Integers, Network, Population, read_numbers
+from neurosim.chip.population import Connection, Integers, Network, NeuronParameters, Population, read_numbers
 from neurosim.chip.utilisation import Mapping as MappingReport
 from neurosim.engine import network_faults, network_kernel, network_state
 from neurosim.engine.network_account import Account, Books, Recording
@@ -28,6 +28,9 @@ from neurosim.engine.network_meter import TIMINGS, NetworkMeter
 from neurosim.engine.network_output import Block, Output, Spikes, SpikesByPopulation, TickTimes
 from neurosim.engine.network_runner import Runner
 from neurosim.errors import CapabilityError, InputError
+from neurosim.models.neurons.base import SpikingParameters
+from neurosim.models.neurons.dynamic import DynamicParameters
+from neurosim.models.neurons.given import InputParameters
 from neurosim.spec import load
 from neurosim.spec.chip import Chip, Faults
 from neurosim.spec.chip import ideal as without_imperfections
@@ -36,6 +39,9 @@ DTYPES = ("float32", "float64")
 BANDS: tuple[Band, ...] = ("nominal", "low", "high")
 THREADS = 64
 """More are refused: a slip of the keyboard, not a computer."""
+
+Events = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
+"""For populations of input neurons (tick, neuron) of their spikes."""
 
 STATES = {"v": "V", "bias": "BIAS", "threshold": "THRESHOLD", "leak": "LEAK", "gain": "GAIN", "refractory": "RESTING"}
 """What ``Simulation.state`` shows, and the row of the kernel's memory that holds it."""
@@ -108,6 +114,7 @@ class Simulation:
             ranked=meter.ranked,
             membrane_noise=self.chip.neuron.membrane_noise_std > 0.0,
             read_noise=self.chip.synapse.read_noise_std > 0.0,
+            receptors=self._memory.F.shape[0] - len(network_kernel.FLOATS) + 1,
         )
         self._runner = Runner(source, modules, threads, meter.ranked)
         self._pace = 1
@@ -124,8 +131,12 @@ class Simulation:
         record: str | Iterable[str | Population] | None = None,
         record_timing: bool = False,
         on_block: Callable[[Block], None] | None = None,
+        events: Events | None = None,
     ) -> Output:
         """Take ``ticks`` ticks. ``record`` replaces, for this run, what the simulation was built with.
+
+        ``events``: for populations of input neurons the spikes that they make, ``{"src": (tick, neuron)}``, ticks
+        counted from the first tick of this run.
 
         ``record_timing``: keep the time and the counts of every tick, by core (``Output.timing``). ``on_block`` takes
         what is recorded block by block, about every 0.1 s, in place of the Output, so that memory does not grow.
@@ -139,6 +150,7 @@ class Simulation:
         account.settle(memory, Recording(), self._runner.spread)  # what an interrupted run may have left
         account.count()
         recording = Recording(self._watched(names), record_timing, on_block is not None, [self.tick])
+        self._give(events or {}, int(ticks))
         self._runner.prepare(memory)
         before, started = account.books, time.perf_counter()
         try:
@@ -165,6 +177,31 @@ class Simulation:
             messages_lost=account.books.lost - before.lost,
             timing=TickTimes.join(list(recording.times.values())) if recording.times else None,
         )
+
+    def _give(self, events: Events, ticks: int) -> None:
+        """Hand the kernel what input neurons are to do, tick by tick and then by neuron; raises InputError."""
+        problems: list[str] = []
+        lists = [np.zeros((2, 0), np.int64)]
+        for name, (tick, neuron) in events.items():
+            population = self._populations.get(name)
+            if population is None or not isinstance(population.parameters, InputParameters):
+                inputs = [p.name for p in self._populations.values() if isinstance(p.parameters, InputParameters)]
+                problems.append(registry.unknown(name, inputs, "population of input neurons"))
+                continue
+            pair = [np.asarray(each) for each in (tick, neuron)]
+            problems += _event_problems(name, population.size, ticks, *pair)
+            lists.append(np.stack([pair[0], pair[1] + self._first[name]]) if not problems else lists[0])
+        if problems:
+            raise InputError(problems, "events")
+        every = np.concatenate(lists, axis=1)
+        every = every[:, np.lexsort((every[1], every[0]))]
+        twice = np.flatnonzero((np.diff(every, axis=1) == 0).all(axis=0))
+        if twice.size:
+            raise InputError(f"an input neuron is to fire twice in tick {int(every[0, twice[0]])}", "events")
+        memory = self._memory
+        memory.given = every[1].astype(np.uint32)
+        memory.given_first = np.searchsorted(every[0], np.arange(ticks + 1)) if every.size else np.zeros(1, np.int64)
+        memory.set("GIVEN_TICK", self.tick)
 
     def _call(self, ticks: int, recording: Recording) -> None:
         """One call of the kernel, as many ticks as take ``CALL_S``; how many never changes a bit of what they do."""
@@ -329,24 +366,54 @@ class Simulation:
         return self._account.meter.core[self._span(self._name(population))].copy()
 
     def state(self, population: Population | str, name: str) -> npt.NDArray[Any]:
-        """A copy of one state or parameter of each neuron: v, bias, threshold, leak, gain or refractory."""
-        span = self._span(self._name(population))
-        if name not in STATES:
-            raise InputError(registry.unknown(name, list(STATES), "state"))
-        return self._memory.row(STATES[name])[span].copy()
+        """A copy of one state or parameter of each neuron: v, bias, threshold, leak, gain or refractory.
+
+        Neurons with several states have those that their model names, bias, gain and refractory.
+        """
+        key = self._name(population)
+        return self._row(key, name, "state", self._states(key))[self._span(key)].copy()
+
+    @property
+    def saturated(self) -> int:
+        """Fixed-point states that were cut to their bits since the simulation was built."""
+        return self._memory.get("SATURATED")
+
+    def _states(self, key: str) -> list[str]:
+        """Names of what ``state`` shows of a population."""
+        parameters = self._populations[key].parameters
+        if isinstance(parameters, DynamicParameters):
+            names = registry.find("dynamic", parameters.model).module.STATES
+            return [*names, "bias", "gain", "refractory"]
+        return list(STATES)
+
+    def _row(self, key: str, name: str, what: str, known: list[str]) -> npt.NDArray[Any]:
+        """The kernel's memory of one state, of all neurons; raises InputError for a name that is not known."""
+        if name not in known:
+            raise InputError(registry.unknown(name, known, what))
+        if isinstance(self._populations[key].parameters, DynamicParameters) and name not in (
+            "bias",
+            "gain",
+            "refractory",
+        ):
+            row: npt.NDArray[Any] = self._memory.X[known.index(name)]
+            return row
+        return self._memory.row(STATES[name])
 
     def set_state(self, population: Population | str, name: str, values: npt.ArrayLike) -> None:
-        """Set ``v`` or ``bias`` by hand, one number for all or one each, from the next tick on; costs nothing."""
+        """Set ``v`` or ``bias`` by hand, one number for all or one each, from the next tick on; costs nothing.
+
+        Of neurons with several states every state can be set.
+        """
         key = self._name(population)
-        if name not in SETTABLE:
-            raise InputError(registry.unknown(name, list(SETTABLE), "state to set"))
+        dynamic = isinstance(self._populations[key].parameters, DynamicParameters)
+        row = self._row(key, name, "state to set", self._states(key)[:-2] if dynamic else list(SETTABLE))
         given, problems = read_numbers(values, f"{name} of {key!r}")
         size = self._populations[key].size
         if given is not None and given.shape not in ((), (size,)):
             problems.append(f"{name} of {key!r}: has the shape {given.shape}, needed is one number or ({size},)")
         if given is None or problems:
             raise InputError(problems)
-        self._memory.row(STATES[name])[self._span(key)] = given
+        row[self._span(key)] = given
 
     def weights(self, source: Population | str, target: Population | str) -> npt.NDArray[Any]:
         """What the devices of a connection hold, in the shape in which it was made (read noise left out)."""
@@ -436,6 +503,27 @@ def _since(now: Ledger, before: Ledger) -> Ledger:
     )
 
 
+def _in_seconds(parameters: NeuronParameters) -> bool:
+    """Whether neurons do something else when ticks last longer."""
+    if isinstance(parameters, DynamicParameters):
+        return parameters.coefficients(1.0) != parameters.coefficients(2.0)
+    return isinstance(parameters, SpikingParameters) and parameters.leak(1.0) != parameters.leak(2.0)
+
+
+def _event_problems(name: str, size: int, ticks: int, tick: npt.NDArray[Any], neuron: npt.NDArray[Any]) -> list[str]:
+    """What is wrong with the events of one population."""
+    if tick.ndim != 1 or tick.shape != neuron.shape or {tick.dtype.kind, neuron.dtype.kind} - set("iu"):
+        return [f"{name!r}: ticks and neurons must be two lists of whole numbers, of one length"] if tick.size else []
+    problems = []
+    for what, values, end in (("tick", tick, ticks), ("neuron", neuron, size)):
+        wrong = values[(values < 0) | (values >= end)]
+        if wrong.size:
+            problems.append(
+                f"{name!r}: {wrong.size} of {values.size} {what}s lie outside 0 to {end - 1}, first {wrong[0]}"
+            )
+    return problems
+
+
 def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, prices: str, threads: int) -> None:
     """Everything that can be wrong before neurons get their cores, in one error."""
     problems = faults.problems(chip)
@@ -451,11 +539,9 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, pri
         problems.append(f"threads = {threads!r}: must be a whole number from 1 to {THREADS}")
     if not network.populations:
         problems.append("the network has no populations; add one with add_population")
-    leaky = [
-        population.name
-        for population in network.populations
-        if population.parameters.leak(1.0) != population.parameters.leak(2.0)
-    ]
+    leaky = [population.name for population in network.populations if _in_seconds(population.parameters)]
+    if any(connection.receptor for connection in network.connections) and chip.synapse.read_noise_std > 0.0:
+        problems.append("chip.synapse.read_noise_std: noise of reads is for neurons with one receptor; use ideal=True")
     if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky):
         reason = f"the leak of {leaky[0]!r}" if leaky else "timing='clocked'"
         problems.append(f"chip.timing.tick_s = 0: {reason} needs the length of a tick")
@@ -463,7 +549,7 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, pri
         f"population {population.name!r}: chip {chip.name} has no neurons {population.parameters.model!r} "
         f"(it has {', '.join(chip.capabilities.neurons)})"
         for population in network.populations
-        if population.parameters.model not in chip.capabilities.neurons
+        if population.parameters.model not in (*chip.capabilities.neurons, "input")
     ]
     if problems or lacking:
         raise (InputError if problems else CapabilityError)(problems + lacking)

@@ -260,10 +260,10 @@ def test_testing_learns_nothing_and_ends_as_it_reports() -> None:
 
 
 def test_it_learns() -> None:
-    """4,000 images of clothes by the shipped scenario: far above chance, and the error spikes grow fewer."""
+    """4,000 images of clothes by the shipped scenario, the rate falling to 0: far above chance, and fewer error spikes."""
     overrides = {
-        "task.data": "fashion-mnist-small", "task.n_test": 500, "stop.steps": 4000, "training.anneal_steps": 0,
-        "probes.evaluate_every": 4000, "probes.record_every": 1000,
+        "task.data": "fashion-mnist-small", "task.n_test": 500, "stop.steps": 4000, "training.anneal_steps": 4000,
+        "training.learning_rate": 3e-3, "training.test_s": 0.1,
     }  # fmt: skip
     _, made = api.load_scenario("pi-mnist-erbp-100", overrides=overrides)
     machine = Machine(made, api.load_dataset(made))
@@ -272,7 +272,7 @@ def test_it_learns() -> None:
     machine.burst(3000)
     before = machine.totals["ERRORS"]
     machine.burst(500)
-    assert machine.totals["ERRORS"] - before < 0.7 * early
+    assert machine.totals["ERRORS"] - before < 0.75 * early
     assert machine.evaluate(500)[0] > 0.7
 
 

@@ -31,7 +31,7 @@ def test_modes_give_the_same_bits(name: str) -> None:
     """Weights, states, registers, counts, energies and durations, bit for bit."""
     table = api.load.load_scenario_table(name)
     small = dict(SMALL)
-    if table["task"]["data"] == "fashion-mnist":
+    if table["task"]["data"] in ("mnist", "fashion-mnist"):
         small["task.data"] = "fashion-mnist-small"
         small["task.n_test"] = 50
     _, scenario = api.load_scenario(name, overrides=small)

@@ -299,7 +299,10 @@ def noisy(seed: int = 3, net: Network | None = None, *, timing: str = "simple", 
 
 def memory(sim: Simulation) -> dict[str, npt.NDArray[Any]]:
     """Copies of the kernel's arguments by name."""
-    names = ("F", "N", "segments", "first", "target", "weight", "last", "spikes", "rank", "tick_first", "moved", "R", "D")
+    names = (
+        "F", "N", "X", "P", "segments", "first", "target", "weight", "given_first", "given", "last", "spikes", "rank",
+        "tick_first", "moved", "R", "D",
+    )  # fmt: skip
     return {name: array.copy() for name, array in zip(names, sim._memory.arguments, strict=True)}
 
 

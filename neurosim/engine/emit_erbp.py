@@ -45,14 +45,12 @@ def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: boo
 
 def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
     times = erbp_state.times(scenario)
-    noisy = any(getattr(layer.neuron, "noise_std", 0.0) > 0.0 for layer in plan.layers)
     return "\n".join(
         [
             f"from {MODULE} import {', '.join(LOOPS)}",
             *(f"E_{name} = {k}" for k, name in enumerate(erbp_state.SETTINGS)),
             f"TEST_TICKS = {times.test}",
             f"OUTPUT_LAYER = {plan.output.index}",
-            f"NOISY = {noisy}",
         ]
     )
 
@@ -179,7 +177,7 @@ def _integrate(plan: NetworkPlan) -> str:
 def integrate(S, slot, tick):
     # currents, then membranes; refractory neurons rest, their currents do not
     take_current(S.synaptic, S.syn_keep, S.current)
-    if NOISY:
+    if S.erbp[E_NOISY] > 0.0:
         key = stream_key(S.pi[PI_SEED], STREAM_MEMBRANE_NOISE, S.ri[RI_MOMENT], slot, tick)
         for j in range(NODES):
             S.synaptic[j] += S.noise_std[j] * normal(key, j)

@@ -22,7 +22,7 @@ Arrays = dict[str, np.ndarray]
 
 SETTINGS = (
     "RATE", "PIXEL_THRESHOLD", "PIXEL_GAIN", "DATA_REST", "BURN_IN", "LABEL_PERIOD", "TRANSMISSION", "OUTPUT_FEEDBACK",
-    "ERROR_WEIGHT", "ERROR_THRESHOLD", "ANNEAL_STEPS", "STEP", "W_MIN", "W_MAX",
+    "ERROR_WEIGHT", "ERROR_THRESHOLD", "ANNEAL_STEPS", "STEP", "W_MIN", "W_MAX", "NOISY",
 )  # fmt: skip
 """Names of the numbers in the array ``erbp``, in their order."""
 
@@ -101,6 +101,7 @@ def build(scenario: Scenario, plan: NetworkPlan, arrays: Arrays, dtype: np.dtype
         dendrite_keep[span] = math.exp(-tick_s / neuron.tau_dendrite_s)
         noise[span] = neuron.noise_std
         boxcar[span] = trainer.boxcar if layer.index == 0 or trainer.boxcar_deep is None else trainer.boxcar_deep
+    values["NOISY"] = float(noise.any())
     longest = max(when.sample, when.test)
     free = arrays["free"] if arrays["free"].size == plan.parameters else (arrays["scale_up"] != 0.0).astype(np.uint8)
     return {

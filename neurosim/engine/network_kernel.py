@@ -103,6 +103,7 @@ def compose(
         "from __future__ import annotations",
         "import math",
         "import numpy as np",
+        "from neurosim.kernels.prefetch import AHEAD, LINE_B, RUN, prefetch",
         "from neurosim.kernels.random import STREAM_ENCODER, STREAM_MEMBRANE_NOISE, STREAM_READ_NOISE",
         "from neurosim.kernels.random import normal, stream_key, uniform",
         "from neurosim.kernels.wrap import kernel",
@@ -121,7 +122,7 @@ def compose(
     ])  # fmt: skip
     source = "\n".join(head) + _BURST.format(tick=indent(body, "        "))
     modules = (
-        "neurosim.kernels.wrap", "neurosim.kernels.random", "neurosim.models.constants",
+        "neurosim.kernels.wrap", "neurosim.kernels.prefetch", "neurosim.kernels.random", "neurosim.models.constants",
         *(model.module_name for model in models.values()),
     )  # fmt: skip
     return source, modules
@@ -174,6 +175,12 @@ came, low, high = last, 0, R[LAST_COUNT]
 if done > 0:
     came, low, high = spikes, tick_first[done - 1], tick_first[done]
 for k in range(low, high):
+    if k + AHEAD < high:
+        i = came[k + AHEAD]
+        s = first[i]
+        for ask in range(s, min(first[i + np.uint32(1)], s + np.uint64(RUN)), np.uint64(LINE_B // weight.itemsize)):
+            prefetch(target, ask)
+            prefetch(weight, ask)
     i = came[k]
     for s in range(first[i], first[i + np.uint32(1)]):
         j = target[s]

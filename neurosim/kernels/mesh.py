@@ -15,6 +15,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from neurosim.kernels.prefetch import AHEAD, LINE_B, RUN, prefetch
 from neurosim.kernels.wrap import kernel
 
 Words = npt.NDArray[np.uint64]
@@ -56,6 +57,12 @@ def tally(
         out[:] = np.uint64(0)
         into[:] = np.uint64(0)
         for k in range(first[t], first[t + 1]):
+            if k + AHEAD < first[t + 1]:
+                i = spikes[k + AHEAD]
+                start = np.uint64(axon_first[i])
+                stop = min(np.uint64(axon_first[i + np.uint32(1)]), start + np.uint64(RUN))
+                for ask in range(start, stop, np.uint64(LINE_B // axons.itemsize)):
+                    prefetch(axons, ask)
             i = spikes[k]
             begin, end = axon_first[i], axon_first[i + np.uint32(1)]
             out[home[i]] += ONE + np.uint64(messages[i])

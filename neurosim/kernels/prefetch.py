@@ -16,6 +16,12 @@ from numba.extending import intrinsic, overload
 LINE_B = 64
 """Bytes that come at once."""
 
+AHEAD = 2
+"""How many spikes ahead of its use a run is asked for."""
+
+RUN = 1024
+"""Entries of a run that are asked for, at most: the hardware sees by itself how a long one goes on."""
+
 
 def prefetch(array: Any, index: int) -> None:
     """Ask for the line of memory that holds ``array[index]`` (one-dimensional, contiguous); any index is allowed."""

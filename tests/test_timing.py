@@ -462,6 +462,18 @@ def test_threads_read_and_write_the_same_weights() -> None:
     np.testing.assert_array_equal(one.state("b", "v"), two.state("b", "v"))
 
 
+def test_wide_axons_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that do not fit into 32 bits an axon."""
+    small = ns.Simulation(chip(), network(16), timing="detailed")
+    assert small._account.meter.packed.dtype == np.uint32
+    small.run(10)
+    monkeypatch.setattr("neurosim.engine.network_meter.NetworkMeter.shift", 40)
+    wide = ns.Simulation(chip(), network(16), timing="detailed")
+    assert wide._account.meter.packed.dtype == np.uint64
+    wide.run(10)
+    assert wide.ledger == small.ledger
+
+
 def test_three_builds_in_one_process_give_the_same_spikes() -> None:
     spikes = []
     for _ in range(3):

@@ -138,14 +138,20 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
         f"    open_gates = gate({change}, S.dendrite[{span}], S.synaptic[{span}], S.boxcar[{span}], S.rf[RF_RATE])",
     ]
     tail = ["S.tally[T_WRITTEN] += moved", "S.tally[T_PULSES] += moved"]
+    plainly = [
+        "elif limit < ALWAYS:",
+        f"    drop({w}, {fired}, spikes, {current}, S.halves, key, {layer.theta}, limit)",
+        "else:",
+        f"    transmit({w}, {fired}, spikes, {current})",
+    ]
     if general:
         free = f"S.free[{layer.theta}:{layer.theta + layer.weights}]"
         return [
             *head,
-            "if open_gates == 0:",
-            f"    {change}[:] = 0.0",
-            f"moved = learn_rounded({w}, {free}, {fired}, spikes, {current}, {change}, key, {layer.theta}, limit,",
-            "    rounding_key, S.erbp[E_STEP], S.erbp[E_W_MIN], S.erbp[E_W_MAX])",
+            "if open_gates > 0:",
+            f"    moved = learn_rounded({w}, {free}, {fired}, spikes, {current}, {change}, key, {layer.theta}, limit,",
+            "        rounding_key, S.erbp[E_STEP], S.erbp[E_W_MIN], S.erbp[E_W_MAX])",
+            *plainly,
             *tail,
         ]
     return [
@@ -155,10 +161,7 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
         "elif open_gates > 0:",
         f"    transmit_learn({w}, {fired}, spikes, {current}, {change})",
         "    moved = spikes * open_gates",
-        "elif limit < ALWAYS:",
-        f"    drop({w}, {fired}, spikes, {current}, S.halves, key, {layer.theta}, limit)",
-        "else:",
-        f"    transmit({w}, {fired}, spikes, {current})",
+        *plainly,
         *tail,
     ]
 

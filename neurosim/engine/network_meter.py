@@ -80,12 +80,17 @@ class NetworkMeter:
         return self.axons.first.astype(np.uint32)
 
     @cached_property
-    def packed(self) -> npt.NDArray[np.uint64]:
-        """Every axon in one word: ``core << 40 | synapses`` (``kernels.mesh``)."""
-        words = self.there.astype(np.uint64)
-        words <<= loops.SHIFT
-        words |= self.axons.synapses.astype(np.uint64)
-        return words
+    def shift(self) -> int:
+        """Where in the word of an axon its core stands: above the bits that its synapses need."""
+        bits = int(self.axons.synapses.max(initial=0)).bit_length()
+        return bits if bits + int(self.cores.size - 1).bit_length() <= 32 else int(loops.SHIFT)
+
+    @cached_property
+    def packed(self) -> loops.Packed:
+        """Every axon in one word: ``core << shift | synapses`` (``kernels.mesh``)."""
+        if self.shift == loops.SHIFT:
+            return (self.there.astype(np.uint64) << loops.SHIFT) | self.axons.synapses.astype(np.uint64)
+        return (self.there << np.uint32(self.shift)) | self.axons.synapses.astype(np.uint32)
 
     @cached_property
     def neurons(self) -> Integers:
@@ -134,7 +139,7 @@ class NetworkMeter:
     def counts(self, done: Activity) -> ByCore:
         """How often each countable happened in each core in use; messages sent and hops in the core that sends."""
         received, events = np.zeros(self.cores.size, np.int64), np.zeros(self.cores.size, np.int64)
-        loops.arrivals(done.sent, self.axon_first, self.packed, received, events)
+        loops.arrivals(done.sent, self.axon_first, self.packed, self.shift, received, events)
         counts = {
             "neuron_visited": self.neurons * done.ticks,
             "neuron_updated": done.updated.astype(np.int64),

@@ -102,8 +102,8 @@ class NetworkTiming:
         meter = self.meter
         spread(
             lambda low, high: loops.tally(
-                memory.spikes, memory.tick_first, low, high, meter.here, meter.messages, meter.axon_first, meter.packed,
-                found.sent, found.received,
+                memory.spikes, memory.tick_first, low, high, meter.here, meter.messages, meter.axon_first,
+                meter.packed, meter.shift, found.sent, found.received,
             ),
             ticks,
         )  # fmt: skip
@@ -157,7 +157,8 @@ class NetworkTiming:
         spread(
             lambda low, high: loops.contend(
                 memory.spikes, memory.rank, memory.tick_first, low, high, meter.here, self.place, meter.neurons,
-                memory.moved, found.received, meter.messages, meter.axon_first, meter.packed, meter.axons.pair,
+                memory.moved, found.received, meter.messages, meter.axon_first, meter.packed, meter.shift,
+                meter.axons.pair,
                 *self.paths, links, meter.chip.geometry.link_buffer, self.latency[0], self.read_fs[0], given, times,
                 spans,
             ),

@@ -86,7 +86,7 @@ def gate(change: Floats, dendrite: Floats, current: Floats, boxcar: Floats, rate
 
 @kernel
 def feed_back(fired: Integers, feedback: Floats, output_feedback: float, dendrite: Floats, classes: int) -> int:
-    """Error spikes reach the dendrites, those of the outputs last; returns synapses. ``feedback`` [classes * hidden]."""
+    """Error spikes reach the dendrites, those of the outputs last; returns synapses. ``feedback`` [classes * n]."""
     hidden = dendrite.shape[0] - classes
     reached = 0
     for k in range(2 * classes):

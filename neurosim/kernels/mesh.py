@@ -4,8 +4,9 @@ How long a tick takes changes nothing in the network, so these loops run after t
 ticks; ticks do not know of one another, and threads may share them out. Counts are whole numbers, times whole
 femtoseconds; only inside `contend` are they floats, since congestion divides.
 
-An axon is one entry per neuron and core that holds synapses of it, packed into one word: ``core << 40 | synapses``, the
-core by its place among the cores in use. A tally of one core and tick is packed alike: ``messages << 40 | synapses``.
+An axon is one entry per neuron and core that holds synapses of it, packed into one word: ``core << shift | synapses``,
+the core by its place among the cores in use; words of 32 bits where they suffice, since reading them is most of the
+work. A tally of one core and tick is packed alike, into 64 bits: ``messages << 40 | synapses``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from neurosim.kernels.prefetch import AHEAD, LINE_B, RUN, prefetch
 from neurosim.kernels.wrap import kernel
 
 Words = npt.NDArray[np.uint64]
+Packed = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -44,7 +46,8 @@ what is added and taken away again leaves nothing behind."""
 @kernel(cache=True)
 def tally(
     spikes: npt.NDArray[np.uint32], first: Integers, low: int, high: int, home: npt.NDArray[np.uint32],
-    messages: npt.NDArray[np.uint32], axon_first: npt.NDArray[np.uint32], axons: Words, sent: Words, received: Words,
+    messages: npt.NDArray[np.uint32], axon_first: npt.NDArray[np.uint32], axons: Packed, shift: int,
+    sent: Words, received: Words,
 ) -> None:  # fmt: skip
     """What each core sends and receives in ticks ``low`` to ``high - 1``.
 
@@ -52,6 +55,7 @@ def tally(
     axons of dead cores included. ``sent [tick, core]`` becomes ``spikes << 40 |
     messages``, ``received [tick, core]`` becomes ``messages << 40 | synapses``.
     """
+    high_bits, synapses = np.uint64(shift), np.uint64((1 << shift) - 1)
     for t in range(low, high):
         out, into = sent[t], received[t]
         out[:] = np.uint64(0)
@@ -67,8 +71,8 @@ def tally(
             begin, end = axon_first[i], axon_first[i + np.uint32(1)]
             out[home[i]] += ONE + np.uint64(messages[i])
             for a in range(np.uint64(begin), np.uint64(end)):
-                axon = axons[a]
-                into[axon >> SHIFT] += (axon & LOW) + ONE
+                axon = np.uint64(axons[a])
+                into[axon >> high_bits] += (axon & synapses) + ONE
 
 
 @kernel(cache=True)
@@ -102,16 +106,18 @@ def busy(
 
 @kernel(cache=True)
 def arrivals(
-    spikes: Integers, axon_first: npt.NDArray[np.uint32], axons: Words, messages: Integers, synapses: Integers
-) -> None:
+    spikes: Integers, axon_first: npt.NDArray[np.uint32], axons: Packed, shift: int, messages: Integers,
+    synapses: Integers,
+) -> None:  # fmt: skip
     """Adds messages and synaptic events to the cores that they reach, for ``spikes[i]`` spikes of every neuron i."""
     for i in range(spikes.shape[0]):
         times = spikes[i]
         if times > 0:
             for a in range(np.uint64(axon_first[i]), np.uint64(axon_first[i + 1])):
-                core = axons[a] >> SHIFT
+                axon = np.uint64(axons[a])
+                core = axon >> np.uint64(shift)
                 messages[core] += times
-                synapses[core] += times * np.int64(axons[a] & LOW)
+                synapses[core] += times * np.int64(axon & np.uint64((1 << shift) - 1))
 
 
 @kernel(cache=True)
@@ -163,7 +169,8 @@ def _raise_leaf(keys: Floats, names: Small, leaf: int | np.int64, key: float, si
 def contend(
     spikes: npt.NDArray[np.uint32], rank: npt.NDArray[np.uint32], first: Integers, low: int, high: int,
     home: npt.NDArray[np.uint32], place: npt.NDArray[np.uint32], neurons: Integers, moved: Small, received: Words,
-    messages: npt.NDArray[np.uint32], axon_first: npt.NDArray[np.uint32], axons: Words, pair: Small,
+    messages: npt.NDArray[np.uint32], axon_first: npt.NDArray[np.uint32], axons: Packed, shift: int,
+    pair: Small,
     path_first: npt.NDArray[np.uint32], path: npt.NDArray[np.uint32], pair_fs: Integers, share: Integers,
     links: int, buffer: int,
     latency: Integers, read_fs: Integers, order: Small, ticks_fs: Integers, spans: Integers,
@@ -264,8 +271,8 @@ def contend(
                 head[d] = e + 1
                 _raise_leaf(take_key, take_name, d, when[e + 1] if e + 1 < tail[d] else np.inf, size)
             a = now_axon[src]
-            axon, p = axons[a], np.int64(pair[a])
-            d = np.int64(axon >> SHIFT)
+            axon, p = np.uint64(axons[a]), np.int64(pair[a])
+            d = np.int64(axon >> np.uint64(shift))
             hops = np.int64(path_first[p + 1] - path_first[p])
             along = density[links + src]
             density[links + src] += share[p]
@@ -277,7 +284,7 @@ def contend(
             leaves = now + max(0.0, met - (hops + 1.0) * buffer) * mean
             arrives = leaves + max(float(pair_fs[p]), met * mean / (hops + 1.0))
             taken = max(done[d], arrives)
-            works = t_received + np.int64(axon & LOW) * t_event
+            works = t_received + np.int64(axon & np.uint64((1 << shift) - 1)) * t_event
             if tail[d] == base[d]:
                 works += read_fs[d]  # all rows of an array are read at once, when the first is driven
                 spans[FIRST, t, d] = np.int64(math.floor(taken + 0.5))

@@ -1,8 +1,8 @@
 """Ask for memory before it is needed.
 
-What a spike reaches lies in runs of a few hundred bytes at places that no hardware can guess, so the loops over synapses
-and axons wait for memory more than they add. Asking for the run of a later spike while an earlier one is worked on
-halves their time (bench/network_scaling.py). It changes no result: in plain Python it does nothing.
+What a spike reaches lies in runs of a few hundred bytes at places that no hardware can guess, so the loops over
+synapses and axons wait for memory more than they add. Asking for the run of a later spike while an earlier one is worked
+on halves their time. It changes no result: in plain Python it does nothing.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class NsatSimulation:
     def _due(self, events: Iterable[Event] | npt.ArrayLike) -> list[Integers]:
         """By core, (tick, input) of all events."""
         table = np.array(events if isinstance(events, np.ndarray) else list(events), np.int64).reshape(-1, 3)  # type: ignore[arg-type]
-        inputs = np.array([core.last.size - core.x.shape[0] for core in self._cores])
+        inputs = np.array([core.unit.shape[0] - core.x.shape[0] for core in self._cores])
         known = (table[:, 1] >= 0) & (table[:, 1] < len(inputs))
         known[known] &= (table[known, 2] >= 0) & (table[known, 2] < inputs[table[known, 1]])
         problems = [f"event at tick {tick}: core {core} has no input {unit}" for tick, core, unit in table[~known]]
@@ -147,13 +147,13 @@ class NsatSimulation:
 
     def traces(self, core: int) -> Integers:
         """A copy of the eligibility of a core's synapses, in the order of their units."""
-        return self._cores[core].trace.copy()
+        return self._cores[core].synapse[:, kernels.TRACE].copy()
 
     def set_weights(self, core: int, weights: npt.ArrayLike) -> None:
         """Write a core's whole weight memory; raises InputError where its shape differs or a weight is out of range."""
         arrays = self._cores[core]
         new = np.asarray(weights, np.int64)
-        low, high = arrays.limits
+        low, high = arrays.fixed[:2]
         if new.shape != arrays.memory.shape:
             raise InputError(f"weights: have the shape {new.shape}, needed is {arrays.memory.shape}")
         if new.size and not low <= new.min() <= new.max() <= high:
@@ -253,26 +253,31 @@ def _arrays(core: NsatCore, seed: int) -> kernels.Core:
     fan_out = np.bincount(pre, minlength=core.inputs + n)
     terms, count = _terms(groups)
     x = np.zeros((n, states), np.int64) if core.start is None else np.array(core.start, np.int64)
-    rows = {_NAMES.get(name, name): _rows(groups, name) for name in (
-        "bias", "noise_std", "reset", "reset_value", "low", "high", "transmit", "gain", "learning")}  # fmt: skip
+    neuron, unit = np.zeros((n, 4), np.int64), np.zeros((core.inputs + n, 2), np.int64)
+    neuron[:, kernels.GROUP] = core.group
+    unit[:, kernels.LAST] = NEVER
+    synapse = np.zeros((pre.size, 4), np.int64)
+    for column, values in ((kernels.POST, core.post), (kernels.STATE, core.state), (kernels.POINTER, core.pointer)):
+        synapse[:, column] = np.asarray(values, np.int64)[order]
+    kinds = {rule.rule for rule in core.learning}
     return kernels.Core(
-        x=x, new=np.zeros_like(x), arrived=np.zeros_like(x), touched=np.zeros(n, np.int64),
-        resting=np.zeros(n, np.int64), fired=np.zeros(n, np.int64), last=np.full(core.inputs + n, NEVER, np.int64),
-        latched=np.zeros(n, np.int64), group=np.asarray(core.group, np.int64), terms=terms, term_count=count, **rows,
-        threshold=np.array([each.threshold for each in groups], np.int64),
-        adaptive=np.array([int(each.adaptive_threshold) for each in groups], np.int64),
-        refractory=np.array([each.refractory_ticks for each in groups], np.int64),
-        modulator=np.array([each.modulator for each in groups], np.int64),
-        first=np.concatenate([[0], np.cumsum(fan_out)]).astype(np.int64),
-        post=np.asarray(core.post, np.int64)[order], state=np.asarray(core.state, np.int64)[order],
-        pointer=np.asarray(core.pointer, np.int64)[order], memory=np.array(core.weights, np.int64),
-        trace=np.zeros(pre.size, np.int64), mark=np.zeros(core.inputs + n, np.int64),
-        limits=np.array([-(2**core.weight_bits), 2**core.weight_bits - 1], np.int64),
-        seed=seed, **_rules(core.learning),
+        x=x, new=np.zeros_like(x), arrived=np.zeros_like(x), neuron=neuron, fired=np.zeros(n, np.int64), unit=unit,
+        first=np.concatenate([[0], np.cumsum(fan_out)]).astype(np.int64), synapse=synapse,
+        memory=np.array(core.weights, np.int64),
+        rows=np.array([[each.row(name) for name in _ROWS] for each in groups], np.int64),
+        groups=np.array([
+            (each.threshold, int(each.adaptive_threshold), each.refractory_ticks, each.modulator, terms_)
+            for each, terms_ in zip(groups, count, strict=True)
+        ], np.int64),
+        terms=terms, rules=_rules(core.learning),
+        fixed=np.array([-(2**core.weight_bits), 2**core.weight_bits - 1, bool(kinds - {"trace"}), "trace" in kinds],
+                       np.int64),
+        seed=seed,
     )  # fmt: skip
 
 
-_NAMES = {"noise_std": "noise", "reset_value": "value"}
+_ROWS = ("bias", "noise_std", "reset", "reset_value", "low", "high", "transmit", "gain", "learning")
+"""Settings of each state, in the order of the kernels' columns."""
 
 
 def _terms(groups: Sequence[NeuronGroup]) -> tuple[Integers, Integers]:
@@ -289,37 +294,23 @@ def _terms(groups: Sequence[NeuronGroup]) -> tuple[Integers, Integers]:
     return out, np.array([len(each) for each in listed], np.int64)
 
 
-def _rows(groups: Sequence[NeuronGroup], name: str) -> Integers:
-    """One setting of all groups, ``[group, state]``."""
-    return np.array([each.row(name) for each in groups], np.int64)
-
-
-def _rules(learning: Sequence[LearningGroup]) -> dict[str, Integers]:
-    """The arrays of learning groups, by name; of no rows where nothing learns."""
-
-    def both(name: str, width: int) -> Integers:
-        rows = [[getattr(rule, f"{half}_{name}") for half in ("causal", "acausal")] for rule in learning]
-        return np.array(rows, np.int64).reshape(-1, 2, width)
-
-    kinds = [_KINDS[rule.rule] for rule in learning]
-    return {
-        "plastic": np.array(kinds, np.int64),
-        "window": np.array([[rule.window_ticks, int(rule.exponential)] for rule in learning], np.int64).reshape(-1, 2),
-        "edges": both("edges", 2), "heights": both("heights", 3), "signs": both("signs", 3),
-        "slopes": both("slopes", 3),
-        "gate": np.array([_gate(rule) for rule in learning], np.int64).reshape(-1, 4),
-        "rounding": np.array([rule.rounding_bits for rule in learning], np.int64),
-        "decay": np.array([rule.trace_shift for rule in learning], np.int64),
-        "flags": np.array([any(k != kernels.RULE_TRACE for k in kinds), kernels.RULE_TRACE in kinds], np.int64),
-    }  # fmt: skip
+def _rules(learning: Sequence[LearningGroup]) -> Integers:
+    """A row for each learning group, in the order of the kernels' columns."""
+    rows = []
+    for rule in learning:
+        low, high = rule.gate or (-(2**62), 2**62)
+        row = [
+            _KINDS[rule.rule], rule.window_ticks, int(rule.exponential), low, high, rule.period_ticks,
+            rule.burn_in_ticks, rule.rounding_bits, rule.trace_shift,
+        ]  # fmt: skip
+        for half in ("causal", "acausal"):
+            for name in ("edges", "heights", "signs", "slopes"):
+                row += getattr(rule, f"{half}_{name}")
+        rows.append(row)
+    return np.array(rows, np.int64).reshape(len(rows), kernels.HALVES + 2 * kernels.HALF)
 
 
 _KINDS = {"stdp": kernels.RULE_STDP, "event": kernels.RULE_EVENT, "trace": kernels.RULE_TRACE}
-
-
-def _gate(rule: LearningGroup) -> list[int]:
-    low, high = rule.gate or (-(2**62), 2**62)
-    return [low, high, rule.period_ticks, rule.burn_in_ticks]
 
 
 def _checked(

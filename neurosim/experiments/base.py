@@ -18,7 +18,6 @@ from neurosim.engine.sink import Table
 from neurosim.kernels import random
 from neurosim.registry import ModelParameters
 
-
 Floats = npt.NDArray[np.float64]
 
 

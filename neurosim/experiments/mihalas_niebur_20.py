@@ -89,8 +89,8 @@ PATTERNS = (
              (49.3,)),
     _pattern("J", "input bistability", 5, NO, ((0, 100, 1.5), (100, 500, 1.7), (500, 600, 1.5), (600, 1000, 1.7)), 1000,
              14, ()),
-    _pattern("K", "hyperpolarisation-induced spiking", 30, NO, ((0, 400, -1),), 400, 3, (132.0, 249.4, 366.8)),
-    _pattern("L", "hyperpolarisation-induced bursting", 30, BURST, ((0, 400, -1),), 400, 13, (132.0, 133.6, 135.5)),
+    _pattern("K", "hyperpolarised spiking", 30, NO, ((0, 400, -1),), 400, 3, (132.0, 249.4, 366.8)),
+    _pattern("L", "hyperpolarised bursting", 30, BURST, ((0, 400, -1),), 400, 13, (132.0, 133.6, 135.5)),
     _pattern("M", "tonic bursting", 5, BURST, ((0, 500, 2),), 500, 24, ()),
     _pattern("N", "phasic bursting", 5, BURST, ((0, 500, 1.5),), 500, 7, (25.1,)),
     _pattern("O", "rebound burst", 5, BURST, ((100, 600, -3.5),), 1000, 8, (651.6,)),
@@ -219,7 +219,9 @@ def group_of(pattern: Pattern, fixed: Fixed) -> NeuronGroup:
 
 def start_of(pattern: Pattern, fixed: Fixed) -> list[int]:
     """States at tick 0."""
-    v, threshold = (round((level + 70e-3) * 1e3 * fixed.scale) for level in (pattern.start_V, pattern.start_threshold_V))
+    v, threshold = (
+        round((level + 70e-3) * 1e3 * fixed.scale) for level in (pattern.start_V, pattern.start_threshold_V)
+    )
     held = round(current(pattern, 0.0) * fixed.factor * fixed.tick_ms * fixed.scale)
     own = round(0.01 * CURRENT_SCALE), round(0.001 * CURRENT_SCALE)
     if pattern.letter == "B":
@@ -292,9 +294,9 @@ def integer_courses() -> tuple[list[Course], dict[str, int], int]:
         states = out.states[n // 8]
         assert states is not None
         last = round(pattern.length_ms / fixed.tick_ms)
-        spikes = when[(who == n % 8) & (when <= last)] * fixed.tick_ms
-        levels = states[: last + 1, n % 8, :2] / fixed.scale - 70.0
-        courses.append(Course(spikes, np.arange(last + 1) * fixed.tick_ms, levels[:, 0], levels[:, 1]))
+        spikes = fixed.tick_ms * when[(who == n % 8) & (when <= last)].astype(np.float64)
+        levels = states[: last + 1, n % 8, :2].astype(np.float64) / fixed.scale - 70.0
+        courses.append(Course(spikes, np.arange(last + 1.0) * fixed.tick_ms, levels[:, 0], levels[:, 1]))
     return courses, out.counts, ticks
 
 

@@ -76,7 +76,8 @@ def neuron(teaching: bool) -> NeuronGroup:
         A=shifts(5, couplings), sA=signs, bias=(0, -PLASTIC_THRESHOLD, 0, 0, 0), threshold=THRESHOLD,
         refractory_ticks=30, reset=("set", "none", "add", "none", "set"), reset_value=(0, 0, 1024, 0, 0),
         low=(0, -2, 0, -8, 0), high=(32767, 8, 32767, 8, 32767), modulator=MODULATOR,
-        transmit=(0 if teaching else 15, 15, 15, 15, 15), noise_std=(5, 0, 0, 0, 0), learning=(0 if teaching else -1, -1, -1, -1, -1),
+        transmit=(0 if teaching else 15, 15, 15, 15, 15), noise_std=(5, 0, 0, 0, 0),
+        learning=(0 if teaching else -1, -1, -1, -1, -1),
     )  # fmt: skip
 
 
@@ -163,7 +164,9 @@ def in_order(parameters: SequenceLearning, spikes: tuple[Integers, Integers], el
 SPIKES = Table(
     "/experiment/spikes",
     (
-        Column("phase", "1", "0: taught, first time, 1: taught, last, 2: recall before, 3: after, 4: from the middle", "i8"),
+        Column(
+            "phase", "1", "0: taught, first time, 1: taught, last, 2: recall before, 3: after, 4: from the middle", "i8"
+        ),
         Column("tick", "ticks", "since the start of the phase", "i8"),
         Column("neuron", "1", "number of the neuron; elements one after the other", "i8"),
     ),
@@ -222,7 +225,9 @@ def run(parameters: SequenceLearning, seed: int) -> Result:
     claims = (
         Claim("elements that the first one recalls in order, before", before, "0", before == 0),
         Claim("elements that the first one recalls in order, after", after, f"{n - 1}", after == n - 1),
-        Claim("elements that the middle one recalls in order, after", rest, f"{n - 1 - middle}", rest == n - 1 - middle),
+        Claim(
+            "elements that the middle one recalls in order, after", rest, f"{n - 1 - middle}", rest == n - 1 - middle
+        ),
         Claim("the same from the first one, taught in random orders", none, "at most 1", none <= 1),
     )
     source, target = (each.ravel() for each in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
@@ -237,7 +242,8 @@ def run(parameters: SequenceLearning, seed: int) -> Result:
                 "neuron": np.concatenate([spikes[each][1] for each in phases]),
             },
             WEIGHTS.path: {
-                "source": source, "target": target, "weight": taught.means().ravel(), "control": control.means().ravel(),
+                "source": source, "target": target, "weight": taught.means().ravel(),
+                "control": control.means().ravel(),
             },
             COURSE.path: {
                 name: np.array(column) for name, column in

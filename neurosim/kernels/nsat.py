@@ -60,70 +60,55 @@ def shift_learning(x: int, a: int) -> int:
     return y if x >= 0 else -y
 
 
+# Columns of the arrays of a core. Few arrays with many columns keep the kernels' arguments, and their compilation, short.
+GROUP, TOUCHED, RESTING, LATCHED = range(4)
+"""Of ``neuron``: its group, 1 where an event arrived, ticks of rest left, the modulator at its last spike."""
+LAST, MARK = range(2)
+"""Of ``unit``: the tick of its last event, 1 where it has one in this tick."""
+POST, STATE, POINTER, TRACE = range(4)
+"""Of ``synapse``: neuron and state that it leads to, place of its weight, eligibility."""
+BIAS, NOISE, RESET, VALUE, LOW, HIGH, TRANSMIT, GAIN, LEARNING = range(9)
+"""Of ``rows``: settings of each state."""
+THRESHOLD, ADAPTIVE, REFRACTORY, MODULATOR, TERMS = range(5)
+"""Of ``groups``: settings of all states together; TERMS: how many of the ``terms`` there are."""
+KIND, WINDOW, EXPONENTIAL, GATE_LOW, GATE_HIGH, PERIOD, BURN_IN, ROUNDING, DECAY, HALVES = range(10)
+"""Of ``rules``; from HALVES on, for each half: two edges, three heights, three signs, three slopes."""
+HALF = 11
+LOWEST, HIGHEST_WEIGHT, BY_EVENTS, BY_TRACES = range(4)
+"""Of ``fixed``: limits of weights; whether any rule learns by events, or by traces."""
+
+
 class Core(NamedTuple):
     """All arrays of one core. N neurons of S states, M inputs, G groups, R learning groups, K synapses, W weights."""
 
     x: Integers
     """States [N, S]."""
     new: Integers
-    """States as they will be at the end of the tick."""
+    """States as they will be at the end of the tick, [N, S]."""
     arrived: Integers
     """Synaptic events of the tick before, [N, S]."""
-    touched: Integers
-    """[N]: 1 where an event arrived."""
-    resting: Integers
-    """[N]: ticks of rest left."""
+    neuron: Integers
+    """[N, GROUP to LATCHED]."""
     fired: Integers
     """[N]: who fires in this tick, at the front."""
-    last: Integers
-    """[M + N]: tick of the last event of every unit, inputs first."""
-    latched: Integers
-    """[N]: the modulator at the neuron's last spike."""
-    group: Integers
-    terms: Integers
-    """[G, n, (source, destination, shift, sign)]."""
-    term_count: Integers
-    """[G]: how many of the terms there are."""
-    bias: Integers
-    noise: Integers
-    """Standard deviation, [G, S]."""
-    reset: Integers
-    value: Integers
-    low: Integers
-    high: Integers
-    transmit: Integers
-    gain: Integers
-    threshold: Integers
-    adaptive: Integers
-    refractory: Integers
+    unit: Integers
+    """[M + N, LAST to MARK], inputs first."""
     first: Integers
     """[M + N + 1]: where each unit's synapses start."""
-    post: Integers
-    state: Integers
-    pointer: Integers
+    synapse: Integers
+    """[K, POST to TRACE], in the order of their units."""
     memory: Integers
     """Weights [W]."""
-    trace: Integers
-    """Eligibility [K]."""
-    mark: Integers
-    """[M + N]: 1 where a unit has an event in this tick."""
-    learning: Integers
-    """[G, S]: learning group of synapses onto each state."""
-    modulator: Integers
-    plastic: Integers
-    """[R]: RULE_STDP, RULE_EVENT or RULE_TRACE."""
-    window: Integers
-    edges: Integers
-    heights: Integers
-    signs: Integers
-    slopes: Integers
-    gate: Integers
-    rounding: Integers
-    decay: Integers
-    """[R]: the trace falls by 2^-decay of itself a tick."""
-    limits: Integers
-    flags: Integers
-    """(learns by events, has traces)."""
+    rows: Integers
+    """[G, BIAS to LEARNING, S]."""
+    groups: Integers
+    """[G, THRESHOLD to TERMS]."""
+    terms: Integers
+    """[G, n, (source, destination, shift, sign)]."""
+    rules: Integers
+    """[R, KIND to the end of both halves]."""
+    fixed: Integers
+    """[LOWEST to BY_TRACES]."""
     seed: int
 
 
@@ -134,13 +119,13 @@ def integrate(core: Core, tick: int) -> None:
     states = x.shape[1]
     key = stream_key(core.seed, _NOISE, 0, 0, tick)
     for j in range(x.shape[0]):
-        g = core.group[j]
+        g = core.neuron[j, GROUP]
         for k in range(states):
-            new[j, k] = x[j, k] + arrived[j, k] + core.bias[g, k]
+            new[j, k] = x[j, k] + arrived[j, k] + core.rows[g, BIAS, k]
             arrived[j, k] = 0
-            if core.noise[g, k] > 0:
-                new[j, k] += int(core.noise[g, k] * normal(key, j * states + k))
-        for n in range(core.term_count[g]):
+            if core.rows[g, NOISE, k] > 0:
+                new[j, k] += int(core.rows[g, NOISE, k] * normal(key, j * states + k))
+        for n in range(core.groups[g, TERMS]):
             new[j, core.terms[g, n, 1]] += core.terms[g, n, 3] * shift(x[j, core.terms[g, n, 0]], core.terms[g, n, 2])
 
 
@@ -153,17 +138,17 @@ def fire(core: Core) -> int:
     new = core.new
     count = 0
     for j in range(new.shape[0]):
-        g = core.group[j]
-        if core.resting[j] > 0:
-            if core.reset[g, 0] == SET:
-                new[j, 0] = core.value[g, 0]
-            core.resting[j] -= 1
-        elif new[j, 0] >= (new[j, 1] if core.adaptive[g] else core.threshold[g]):
+        g = core.neuron[j, GROUP]
+        if core.neuron[j, RESTING] > 0:
+            if core.rows[g, RESET, 0] == SET:
+                new[j, 0] = core.rows[g, VALUE, 0]
+            core.neuron[j, RESTING] -= 1
+        elif new[j, 0] >= (new[j, 1] if core.groups[g, ADAPTIVE] else core.groups[g, THRESHOLD]):
             core.fired[count] = j
             count += 1
-            core.resting[j] = core.refractory[g]
+            core.neuron[j, RESTING] = core.groups[g, REFRACTORY]
         for k in range(new.shape[1]):
-            new[j, k] = min(max(new[j, k], core.low[g, k]), core.high[g, k])
+            new[j, k] = min(max(new[j, k], core.rows[g, LOW, k]), core.rows[g, HIGH, k])
     return count
 
 
@@ -173,15 +158,15 @@ def reset_fired(core: Core, count: int) -> None:
     new = core.new
     for n in range(count):
         j = core.fired[n]
-        g = core.group[j]
+        g = core.neuron[j, GROUP]
         for k in range(new.shape[1]):
-            if core.reset[g, k] == SET:
-                new[j, k] = core.value[g, k]
-            elif core.reset[g, k] == ADD:
-                new[j, k] += core.value[g, k]
-            elif core.reset[g, k] == HIGHEST:
-                new[j, k] = max(new[j, k], core.value[g, k])
-            new[j, k] = min(max(new[j, k], core.low[g, k]), core.high[g, k])
+            if core.rows[g, RESET, k] == SET:
+                new[j, k] = core.rows[g, VALUE, k]
+            elif core.rows[g, RESET, k] == ADD:
+                new[j, k] += core.rows[g, VALUE, k]
+            elif core.rows[g, RESET, k] == HIGHEST:
+                new[j, k] = max(new[j, k], core.rows[g, VALUE, k])
+            new[j, k] = min(max(new[j, k], core.rows[g, LOW, k]), core.rows[g, HIGH, k])
 
 
 @kernel
@@ -192,12 +177,12 @@ def scatter(core: Core, unit: Integer, key: Integer) -> int:
     number of synapses reached, blanked-out ones included.
     """
     for s in range(core.first[unit], core.first[unit + 1]):
-        j, k = core.post[s], core.state[s]
-        p = core.transmit[core.group[j], k]
+        j, k = core.synapse[s, POST], core.synapse[s, STATE]
+        p = core.rows[core.neuron[j, GROUP], TRANSMIT, k]
         if p < 15 and uniform(key, s) * 15.0 >= p:
             continue
-        core.arrived[j, k] += core.memory[core.pointer[s]]
-        core.touched[j] = 1
+        core.arrived[j, k] += core.memory[core.synapse[s, POINTER]]
+        core.neuron[j, TOUCHED] = 1
     return int(core.first[unit + 1] - core.first[unit])
 
 
@@ -205,37 +190,28 @@ def scatter(core: Core, unit: Integer, key: Integer) -> int:
 def gain(core: Core) -> None:
     """Sums of synaptic events are shifted by the gain of their state and cut to 16 bits."""
     for j in range(core.arrived.shape[0]):
-        if core.touched[j]:
-            core.touched[j] = 0
+        if core.neuron[j, TOUCHED]:
+            core.neuron[j, TOUCHED] = 0
             for k in range(core.arrived.shape[1]):
-                scaled = shift_learning(core.arrived[j, k], core.gain[core.group[j], k])
+                scaled = shift_learning(core.arrived[j, k], core.rows[core.neuron[j, GROUP], GAIN, k])
                 core.arrived[j, k] = min(max(scaled, -WORD - 1), WORD)
 
 
 @kernel
-def kernel_segment(delta: int, edges: Integers, heights: Integers, signs: Integers, slopes: Integers, window: int,
-                   exponential: int) -> tuple[int, int]:  # fmt: skip
-    """(shift, sign) of the piecewise-constant window at ``delta`` > 0 ticks; OFF outside of it.
+def segment(core: Core, rule: int, half: int, delta: int) -> tuple[int, int]:
+    """(shift, sign) of a learning group's window at ``delta`` > 0 ticks, causal (0) or acausal (1); OFF outside of it.
 
-    Three segments: up to ``edges[0]``, up to ``edges[1]``, up to ``window``. ``exponential``: the shift falls by one
+    Three segments: up to the first edge, up to the second, up to the window's end. Exponential: the shift falls by one
     for every 2^slope ticks more.
     """
-    if delta <= 0 or delta >= window:
+    if delta <= 0 or delta >= core.rules[rule, WINDOW]:
         return OFF, 1
-    part = 0 if delta < edges[0] else (1 if delta < edges[1] else 2)
-    height = heights[part]
-    if exponential and height > OFF:
-        height = max(height - (delta >> slopes[part]), OFF)
-    return height, signs[part]
-
-
-@kernel
-def segment(core: Core, rule: int, half: int, delta: int) -> tuple[int, int]:
-    """``kernel_segment`` of a learning group, causal (0) or acausal (1)."""
-    return kernel_segment(
-        delta, core.edges[rule, half], core.heights[rule, half], core.signs[rule, half], core.slopes[rule, half],
-        core.window[rule, 0], core.window[rule, 1],
-    )  # fmt: skip
+    at = HALVES + HALF * half
+    part = 0 if delta < core.rules[rule, at] else (1 if delta < core.rules[rule, at + 1] else 2)
+    height = core.rules[rule, at + 2 + part]
+    if core.rules[rule, EXPONENTIAL] and height > OFF:
+        height = max(height - (delta >> core.rules[rule, at + 8 + part]), OFF)
+    return height, core.rules[rule, at + 5 + part]
 
 
 @kernel
@@ -257,22 +233,22 @@ def learn(core: Core, unit: int, causal: bool, key: Integer, tick: int) -> int:
     was latched at that spike. Only the last postsynaptic spike between two presynaptic ones counts.
     """
     done = 0
-    neurons = core.last[core.last.shape[0] - core.x.shape[0] :]
+    first_neuron = core.unit.shape[0] - core.x.shape[0]
     for s in range(core.first[unit], core.first[unit + 1]):
-        j, k = core.post[s], core.state[s]
-        rule = core.learning[core.group[j], k]
-        if rule < 0 or core.plastic[rule] == RULE_TRACE:
+        j, k = core.synapse[s, POST], core.synapse[s, STATE]
+        rule = core.rows[core.neuron[j, GROUP], LEARNING, k]
+        if rule < 0 or core.rules[rule, KIND] == RULE_TRACE:
             continue
-        factor = core.new[j, core.modulator[core.group[j]]]
-        if core.plastic[rule] == RULE_EVENT:
+        factor = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
+        if core.rules[rule, KIND] == RULE_EVENT:
             if causal:
                 continue
-            height, sign = core.heights[rule, 1, 0], 1
+            height, sign = core.rules[rule, HALVES + HALF + 2], 1
         elif causal:
-            factor = core.latched[j]
-            height, sign = segment(core, rule, 0, neurons[j] - core.last[unit])
+            factor = core.neuron[j, LATCHED]
+            height, sign = segment(core, rule, 0, core.unit[first_neuron + j, LAST] - core.unit[unit, LAST])
         else:
-            height, sign = segment(core, rule, 1, tick - neurons[j])
+            height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + j, LAST])
         if height <= OFF or _shut(core, rule, core.new[j, k], tick):
             continue
         done += 1
@@ -283,16 +259,18 @@ def learn(core: Core, unit: int, causal: bool, key: Integer, tick: int) -> int:
 @kernel
 def _shut(core: Core, rule: int, state: int, tick: int) -> bool:
     """Whether a gate keeps a synapse from learning: the state it leads to, or the time within the sample."""
-    gate = core.gate[rule]
-    return not gate[0] < state < gate[1] or tick % gate[2] < gate[3]
+    rules = core.rules
+    return not rules[rule, GATE_LOW] < state < rules[rule, GATE_HIGH] or (
+        tick % rules[rule, PERIOD] < rules[rule, BURN_IN]
+    )
 
 
 @kernel
 def _change(core: Core, s: int, rule: int, change: int, key: Integer) -> None:
     """Adds to a weight, rounded at random where the rule says so, and clips it."""
-    p = core.pointer[s]
-    total = core.memory[p] + rounded(change, core.rounding[rule], key, s)
-    core.memory[p] = min(max(total, core.limits[0]), core.limits[1])
+    p = core.synapse[s, POINTER]
+    total = core.memory[p] + rounded(change, core.rules[rule, ROUNDING], key, s)
+    core.memory[p] = min(max(total, core.fixed[LOWEST]), core.fixed[HIGHEST_WEIGHT])
 
 
 @kernel
@@ -304,29 +282,29 @@ def follow_traces(core: Core, key: Integer, tick: int) -> int:
 
     Unlike the deferred rule, every tick looks at every synapse whose trace is not 0.
     """
-    first_neuron = core.last.shape[0] - core.x.shape[0]
+    first_neuron = core.unit.shape[0] - core.x.shape[0]
     done = 0
-    for u in range(core.last.shape[0]):
+    for u in range(core.unit.shape[0]):
         for s in range(core.first[u], core.first[u + 1]):
-            j, k = core.post[s], core.state[s]
-            rule = core.learning[core.group[j], k]
-            if rule < 0 or core.plastic[rule] != RULE_TRACE:
+            j, k = core.synapse[s, POST], core.synapse[s, STATE]
+            rule = core.rows[core.neuron[j, GROUP], LEARNING, k]
+            if rule < 0 or core.rules[rule, KIND] != RULE_TRACE:
                 continue
-            e = core.trace[s]
-            if e == 0 and not core.mark[u] and not core.mark[first_neuron + j]:
+            e = core.synapse[s, TRACE]
+            if e == 0 and not core.unit[u, MARK] and not core.unit[first_neuron + j, MARK]:
                 continue
-            e -= shift(e, -core.decay[rule])
-            if core.mark[first_neuron + j] and not core.mark[u]:
-                height, sign = segment(core, rule, 0, tick - core.last[u])
+            e -= shift(e, -core.rules[rule, DECAY])
+            if core.unit[first_neuron + j, MARK] and not core.unit[u, MARK]:
+                height, sign = segment(core, rule, 0, tick - core.unit[u, LAST])
                 e += sign * _power(height)
-            elif core.mark[u]:
-                height, sign = segment(core, rule, 1, tick - core.last[first_neuron + j])
+            elif core.unit[u, MARK]:
+                height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + j, LAST])
                 e += sign * _power(height)
-            core.trace[s] = min(max(e, -WORD - 1), WORD)
+            core.synapse[s, TRACE] = min(max(e, -WORD - 1), WORD)
             done += 1
-            factor = core.new[j, core.modulator[core.group[j]]]
+            factor = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
             if factor != 0 and not _shut(core, rule, core.new[j, k], tick):
-                _change(core, s, rule, core.trace[s] * factor, key)
+                _change(core, s, rule, core.synapse[s, TRACE] * factor, key)
     return done
 
 
@@ -342,7 +320,7 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
 
     ``units[:count]``: inputs with an event, in ascending order. Returns the synapses reached and the weights changed.
     """
-    inputs = core.last.shape[0] - core.x.shape[0]
+    inputs = core.unit.shape[0] - core.x.shape[0]
     key = stream_key(core.seed, _BLANK, 0, 0, tick)
     reached, changed = 0, 0
     for n in range(fired):
@@ -351,32 +329,31 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
         reached += scatter(core, units[n], key)
     if reached:
         gain(core)
-    if core.flags[0] or core.flags[1]:
+    if core.fixed[BY_EVENTS] or core.fixed[BY_TRACES]:
         base = stream_key(core.seed, _ROUND, 0, 0, tick)
         keys = sub_key(base, 0), sub_key(base, 1), sub_key(base, 2)
-        mark = core.mark
-        mark[:] = 0
+        core.unit[:, MARK] = 0
         for n in range(count):
-            mark[units[n]] = 1
+            core.unit[units[n], MARK] = 1
         for n in range(fired):
-            mark[inputs + core.fired[n]] = 1
-        if core.flags[0]:
-            for u in range(mark.shape[0]):
-                since = tick - core.last[u]
-                if since == timeout or (mark[u] and since < timeout):
+            core.unit[inputs + core.fired[n], MARK] = 1
+        if core.fixed[BY_EVENTS]:
+            for u in range(core.unit.shape[0]):
+                since = tick - core.unit[u, LAST]
+                if since == timeout or (core.unit[u, MARK] and since < timeout):
                     changed += learn(core, u, True, keys[0], tick)
-            for u in range(mark.shape[0]):
-                if mark[u]:
+            for u in range(core.unit.shape[0]):
+                if core.unit[u, MARK]:
                     changed += learn(core, u, False, keys[1], tick)
-        if core.flags[1]:
+        if core.fixed[BY_TRACES]:
             changed += follow_traces(core, keys[2], tick)
     reset_fired(core, fired)
     for n in range(count):
-        core.last[units[n]] = tick
+        core.unit[units[n], LAST] = tick
     for n in range(fired):
         j = core.fired[n]
-        core.last[inputs + j] = tick
-        core.latched[j] = core.new[j, core.modulator[core.group[j]]]
+        core.unit[inputs + j, LAST] = tick
+        core.neuron[j, LATCHED] = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
     core.x[:, :] = core.new
     return reached, changed
 

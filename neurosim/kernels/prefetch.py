@@ -1,8 +1,8 @@
 """Ask for memory before it is needed.
 
 What a spike reaches lies in runs of a few hundred bytes at places that no hardware can guess, so the loops over
-synapses and axons wait for memory more than they add. Asking for the run of a later spike while an earlier one is worked
-on halves their time. It changes no result: in plain Python it does nothing.
+synapses and axons wait for memory more than they add. Asking for the run of a later spike while an earlier one is
+worked on halves their time. It changes no result: in plain Python it does nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def prefetch(array: Any, index: int) -> None:
     """Ask for the line of memory that holds ``array[index]`` (one-dimensional, contiguous); any index is allowed."""
 
 
-@intrinsic
-def _prefetch(typing: Any, array: Any, index: Any) -> Any:
+def _instruction(typing: Any, array: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -39,6 +38,9 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
+
+
+_prefetch: Any = intrinsic(_instruction)
 
 
 @overload(prefetch, inline="always")

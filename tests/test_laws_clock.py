@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers_laws import Table, dense, merged
@@ -10,6 +12,7 @@ from neurosim import accounting, api
 from neurosim.accounting import ACTIONS, PHASE_GROUPS, PHASES
 from neurosim.engine.machine import Machine
 from neurosim.errors import CapabilityError
+from neurosim.spec.countables import UNITS
 
 LAYERS = [dense("hidden", 3, "sigmoid"), dense("out", 1, "sigmoid")]
 MESH = {
@@ -75,6 +78,7 @@ def test_backpropagation_on_the_chip_by_hand() -> None:
         "adc_conversion": 3 + 3,  # hidden activities, and the three rows of the transposed read
         "dac_conversion": 1,
         "neuron_updated": 4,  # error x slope
+        "message": 3, "message_received": 3,  # the hidden neurons' errors
         "synaptic_event": 3, "cell_read": 3, "cell_read_conductance": 3 * pair,
         "gradient_accumulated": 13,
     }  # fmt: skip
@@ -106,7 +110,7 @@ def digital() -> Table:
     used = ("cell_read", "synaptic_event", "neuron_updated", "message", "message_received", "synapse_updated", "byte_moved")
     synapse = {"technology": "digital", "g_max_S": 0.0, "read_voltage_V": 0.0, "pulse_voltage_V": 0.0}
     geometry = {"cores": 4, "neurons_per_core": 8, "inputs_per_core": 8, "synapse_B": 0.5, "neuron_B": 2.0}
-    prices = {name: price for name in used}
+    prices = dict.fromkeys(used, price)
     return {"name": "nist-hw2", "synapse": synapse, "geometry": geometry, "prices": prices,
             "astrocyte": {"cost_unit": "digital"}}  # fmt: skip
 
@@ -231,3 +235,82 @@ def test_a_paced_run_lasts_its_ticks_and_the_barriers() -> None:
     tick_fs = round(clocked.scenario.chip.timing.tick_s * 1e15)
     assert phases["compute"] - machine.totals["BUSY"] == clocked.ledger().phase_time_fs["compute"] - ticks * tick_fs
     assert clocked.totals["BUSY"] == 0
+
+
+def wide(chip: Table) -> Machine:
+    """2-8-4 on cores of three rows and three columns: arrays cut both ways."""
+    geometry = {"cores": 60, "neurons_per_core": 3, "inputs_per_core": 3, "mesh_width": 10}
+    table: Table = {
+        "chip": merged(chip, {"geometry": geometry}),
+        "network": {"init": {"model": "uniform", "scale": 0.5},
+                    "layers": [dense("hidden", 8, "sigmoid"), dense("out", 1, "sigmoid")]},
+        "task": {"data": "xor", "cost": "mse", "shuffle": False},
+        "training": {"model": "mgd", "norm_mag": 0.05, "learning_rate": 1.0},
+        "stop": {"steps": 1000},
+    }  # fmt: skip
+    return api.build(api.load_scenario(table)[1])
+
+
+def test_a_row_is_driven_in_every_array_that_it_stands_in_and_cores_convert_side_by_side() -> None:
+    machine = wide({"name": "nist-hw2", "periphery": {"adc_at": "columns", "adcs_per_core": 1}})
+    counts = counted(machine, CLEAN=1, ACTIVE_0=2, ACTIVE_1=8)
+    # hidden: 2 + 1 rows in one cut, 8 columns in three; out: 8 + 1 rows in three cuts
+    assert counts["dac_conversion"] == 2 * 3 + 8 * 1
+    assert counts["adc_conversion"] == 8 + 3
+    assert counts["message"] == 8 * 1 + 2  # hidden neurons to the core of their row, and two parts of the output's sum
+    adc, dac = (machine.scenario.chip.prices[name].latency_s for name in ("adc_conversion", "dac_conversion"))
+    assert machine.meter.path()["compute"] == round((dac + 3 * adc + dac + 1 * adc) * 1e15)  # three columns a core
+
+
+HIDDEN = ("delta_written",)
+"""Countables whose latency passes beside everything else: the astrocyte writes its memory while cores go on."""
+
+
+@pytest.mark.parametrize(
+    ("chip", "training"),
+    [
+        ("mcu-256k-with-perturbation", {"model": "mgd", "norm_mag": 0.05, "learning_rate": 0.5, "tau_theta": 4}),
+        ("mcu-256k-with-perturbation", {"model": "node", "norm_mag": 0.05, "learning_rate": 0.5}),
+        ("nist-hw2", {"model": "mgd", "norm_mag": 0.05, "learning_rate": 0.5, "tau_theta": 4}),
+        ("nist-hw2", {"model": "node", "norm_mag": 0.05, "learning_rate": 0.5}),
+        ("nist-hw2-with-transpose-read", {"model": "backprop", "learning_rate": 0.5, "on_chip": True, "tau_theta": 4}),
+    ],
+)
+def test_every_latency_of_what_happened_is_in_the_time(chip: str, training: Table) -> None:
+    """A microsecond more for any countable of learning, conversion or messages makes the run longer."""
+    table: Table = {"name": chip, "astrocyte": {"cost_unit": "digital"}, "timing": {"perturbation_period_s": 0.0}}
+    base = build(table, training=training)
+    base.burst(8)
+    ledger = base.ledger()
+    parts = ("perturbation", "plasticity", "converter", "astrocyte")
+    checked = [name for unit in parts for name in UNITS[unit] if ledger.counts[name] and not name.endswith("_conductance")]
+    assert len(checked) >= 4
+    for name in checked:
+        slow = base.meter.prices.latency_fs.copy()
+        slow[ACTIONS.index(name)] += 10**9
+        meter = replace(base.meter, prices=replace(base.meter.prices, latency_fs=slow))
+        longer = sum(meter.phases(base.totals).values()) - ledger.time_fs
+        assert longer >= 10**9 or name in HIDDEN, name
+
+
+def test_neurons_pace_the_core_on_which_they_stand() -> None:
+    """20 inputs in cores of 11 rows: two cores hold the synapses of 8 neurons, the first one the neurons."""
+    table: Table = {
+        "chip": {
+            "name": "analog-if", "timing": {"model": "simple", "settling_s": 0.0},
+            "geometry": {"cores": 8, "neurons_per_core": 16, "inputs_per_core": 25, "mesh_width": 4},
+        },
+        "network": {"spiking": {"readout_ticks": 5}, "layers": [dense("hidden", 8, "if"), dense("out", 4, "if")]},
+        "task": {"data": "nist7x7", "cost": "cross-entropy"},
+        "training": {"model": "node", "learning_rate": 0.01, "norm_mag": 0.1},
+        "stop": {"steps": 10},
+    }  # fmt: skip
+    machine = api.build(api.load_scenario(table)[1])
+    price = {"latency_fs": machine.meter.prices.latency_fs.copy()}
+    price["latency_fs"][ACTIONS.index("neuron_visited")] = 1000
+    meter = replace(machine.meter, prices=replace(machine.meter.prices, **price))
+    cores = sorted({tile.core for tile in machine.placement.tiles})
+    idle = meter._pace()[:, 0, 0]
+    held = [sum(tile.neurons for tile in machine.placement.tiles if tile.core == core and tile.layer == 0) for core in cores]
+    assert sum(held) == 8 and held.count(0) >= 1
+    assert idle.tolist() == [1000 * neurons for neurons in held]

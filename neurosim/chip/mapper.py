@@ -57,9 +57,19 @@ class Placement:
     utilisation: Utilisation | None = field(default=None, compare=False)
     """How full every core of the chip is."""
 
+    def arrays(self, layer: int) -> list[Tile]:
+        """The parts of a layer's weight array; tiles that hold neurons only are left out."""
+        return [tile for tile in self.tiles if tile.layer == layer and tile.rows > 0]
+
+    def column_cuts(self, layer: int) -> int:
+        """Parts that the columns of ``layer`` are cut into: arrays in which each of its rows stands."""
+        return len({tile.first_column for tile in self.arrays(layer)})
+
     def destinations(self, layer: int) -> int:
-        """Cores that hold a part of ``layer``: a neuron before it sends one message to each."""
-        return len({tile.core for tile in self.tiles if tile.layer == layer and tile.rows > 0})
+        """Cores in which a row of ``layer`` stands (the most of any): a neuron before it sends one message to each."""
+        arrays = self.arrays(layer)
+        rows = {tile.first_row for tile in arrays}
+        return max(len({tile.core for tile in arrays if tile.first_row == row}) for row in rows)
 
     def parameters_on(self, plan: NetworkPlan, cores: set[int]) -> npt.NDArray[np.bool_]:
         """Which entries of ``theta`` stand on one of ``cores``."""

@@ -190,13 +190,13 @@ class Meter:
     def _pace(self) -> NDArray[np.int64]:
         out = np.zeros((self._cores.size, len(self.plan.layers), 3), np.int64)
         for layer in self.plan.trainable:
-            tiles = [tile for tile in self.placement.tiles if tile.layer == layer.index and tile.rows > 0]
-            after, cuts = self._after(layer), self.placement.row_cuts[layer.index]
+            tiles = [tile for tile in self.placement.tiles if tile.layer == layer.index]
+            neurons, after = sum(tile.neurons for tile in tiles), self._after(layer)
             sent = 0 if after is None else self.placement.destinations(after.index) * self._latency("message")
             events = layer.positions * layer.rows / layer.n_in  # synapses of one input in each column
             for tile in tiles:
                 at = int(np.searchsorted(self._cores, tile.core))
-                share = tile.columns / (cuts * layer.columns * layer.copies)
+                share = tile.neurons / neurons
                 row_share = tile.rows / (layer.rows + 1)
                 visit = self._latency("neuron_visited") + self._latency("neuron_updated")
                 look_up = tile.columns * events * (self._latency("synaptic_event") + self._dendrite_fs)
@@ -246,19 +246,23 @@ class Meter:
         columns, active = layer.columns, tally[f"ACTIVE_{layer.index}"]
         if not self.chip.capabilities.event_driven:  # zeros are multiplied like any other number
             active = ticks * layer.positions * layer.rows
-        rows = active + (0 if work.error_neurons else ticks * layer.positions)  # the bias row is always active
+        # the bias row is always active; digital spiking neurons hold their bias themselves
+        biased = not work.error_neurons and not (self.digital and layer.spiking)
+        rows = active + ticks * layer.positions * biased
         add("synaptic_event", rows * columns)
         add("neuron_updated", ticks * layer.n)
         if layer.spiking:
             add("neuron_visited", ticks * layer.n)
         at_columns = periphery.adc_at == "columns" and not self.digital
+        cuts, blocks = self.placement.row_cuts[layer.index], self.placement.column_cuts(layer.index)
         if not self.digital:
             add("cell_read", rows * columns)
             add("cell_read_conductance", tally[f"CONDUCTANCE_{layer.index}"] * columns if self.pair else 0)
-            if layer.index == 0 or at_columns:
-                add("dac_conversion", active // work.window if work.held_input and layer.index == 0 else active)
+            first = layer is self.plan.trainable[0]
+            if first or at_columns:  # a row is driven in every array that it stands in
+                add("dac_conversion", blocks * (active // work.window if work.held_input and first else active))
             if at_columns:
-                add("adc_conversion", ticks * columns * layer.positions * self.placement.row_cuts[layer.index])
+                add("adc_conversion", ticks * columns * layer.positions * cuts)
             elif layer.index == self.plan.output.index and self.chip.astrocyte.cost_unit != "analog-mse":
                 add("adc_conversion", inferences * layer.n)
         after = self._after(layer)
@@ -266,6 +270,10 @@ class Meter:
         add("neuron_fired", fired)
         as_numbers = (at_columns or self.digital) and after is not None
         packets = fired if layer.spiking else inferences * layer.n * as_numbers
+        if at_columns or self.digital:  # parts of a neuron's sum go from core to core
+            sums = ticks * layer.positions * columns * (cuts - 1)
+            add("message", sums)
+            add("message_received", sums)
         if after is not None and packets:
             messages = packets * self.placement.destinations(after.index)
             add("message", messages)
@@ -297,11 +305,17 @@ class Meter:
         if first:
             return
         add("synaptic_event", reads * layer.rows * layer.columns)
-        if not self.digital:
+        if not self.digital:  # a column is driven in every array that it stands in, and so is a row digitised
             add("cell_read", reads * layer.rows * layer.columns)
             add("cell_read_conductance", reads * layer.rows * layer.columns * self.pair)
-            add("dac_conversion", reads * layer.columns)
-            add("adc_conversion", reads * layer.rows)
+            add("dac_conversion", reads * layer.columns * self.placement.row_cuts[layer.index])
+            add("adc_conversion", reads * layer.rows * self.placement.column_cuts(layer.index))
+        errors = samples * layer.n_in  # to the layer before, the same way back
+        add("message", errors)
+        add("message_received", errors)
+        links = self.placement.links[self.plan.trainable.index(layer) - 1]
+        for name, way_back in zip(HOPS, (1, 0, 3, 2, 4), strict=True):
+            add(name, errors * links[way_back])
 
     def _after(self, layer: LayerPlan) -> LayerPlan | None:
         later = [other for other in self.plan.trainable if other.index > layer.index]
@@ -315,14 +329,14 @@ class Meter:
         out = {
             "host_link": self._loads(tally["SAMPLES"], self.plan.n_in + self.plan.output.n),
             "perturbation": tally["PERTURBED"] * femtoseconds(self.chip.perturbation.settling_s)
-            * (self.workload.space != "none"),
+            * (self.workload.space != "none") + self._probing(tally),
             "compute": inferences * path["compute"] + (tally["BUSY"] if self.paced else 0),
             "settling": inferences * path["settling"],
             "backward": tally["CLEAN"] * self._backward_fs() if work.backward else 0,
             "cost_readout": tally["COSTS"] // work.domains * path["cost_readout"],
             "broadcast": (tally["BROADCASTS"] // work.domains + tally["DELTA_WORDS"] + self._error_words(tally))
             * self._broadcast_fs,
-            "write": self._write(tally),
+            "write": self._write(tally) + self._learning(tally),
             "barrier": inferences * self.workload.window * barrier_fs(self.chip, self.prices, self._cores),
         }  # fmt: skip
         if self.workload.mechanism == "host" and self.workload.space == "weight":
@@ -367,13 +381,17 @@ class Meter:
             else:
                 settling += serial * femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s)
             if at_columns:
-                rounds = self._rounds(layer.columns) * serial * (self.workload.window if plan.spiking else 1)
+                rounds = self._rounds(self._widest(layer)) * serial * (self.workload.window if plan.spiking else 1)
                 compute += rounds * self._latency("adc_conversion")
-                compute += 0 if layer.index == 0 else self._latency("dac_conversion")
+                compute += 0 if layer is plan.trainable[0] else self._latency("dac_conversion")
         readout = self._latency("cost_evaluated")
         if not at_columns and not self.digital and chip.astrocyte.cost_unit != "analog-mse":
             readout += self._rounds(plan.output.n) * self._latency("adc_conversion")
         return {"compute": compute, "settling": settling, "cost_readout": readout}
+
+    def _widest(self, layer: LayerPlan) -> int:
+        """Columns of the widest part of a layer's array: every core has converters of its own."""
+        return max(tile.columns for tile in self.placement.arrays(layer.index))
 
     def _rounds(self, conversions: int) -> int:
         """Times that a core's converters work one after another."""
@@ -387,6 +405,45 @@ class Meter:
         work = events * self._latency("synaptic_event") + moved + layer.n * self._latency("neuron_updated")
         path = 0 if self._after(layer) is None else self._latency("message") + self._latency("message_received")
         return int(work * most) + path
+
+    def _probing(self, tally: Tally) -> int:
+        """Drawing and applying perturbations: cores side by side; a digital one goes through its own, one by one."""
+        work = self.workload
+        if work.space == "none" or work.mechanism == "host":
+            return 0
+        injected = work.space == "node" and work.mechanism == "node"
+        apply = self._latency("node_injection" if injected else "perturbation_applied") * (work.mechanism != "write")
+        if not self.digital:  # every weight, or neuron, has a generator and an element of its own
+            return tally["PERTURBED"] * (self._latency("perturbation_drawn") + apply)
+        numbers = work.per_number if work.space == "weight" else 1
+        applied = tally["APPLICATIONS"] if injected else tally["PERTURBED"] * (
+            work.per_number if work.space == "weight" else self.plan.parameters)  # fmt: skip
+        drawn = tally["DRAWS"] * numbers * self._latency("perturbation_drawn")
+        return int((drawn + applied * apply) * self._fullest)
+
+    def _learning(self, tally: Tally) -> int:
+        """Perturbations replayed, gradients accumulated, activities stored; side by side as in ``_probing``.
+
+        What the astrocyte writes into its delta memory takes no time of the cores, which go on meanwhile.
+        """
+        work, parameters = self.workload, self.plan.parameters
+        replayed = tally["REPLAYS"] // parameters * work.per_number
+        accumulated = tally["ACCUMULATIONS"] + tally["CLEAN"] * work.outer_products
+        inputs = sum(layer.n_in for layer in self.plan.trainable)
+        stored = (work.activity_writes + work.backward) * tally["CLEAN"] * inputs
+        counts = {"perturbation_replayed": replayed, "gradient_accumulated": accumulated, "activity_stored": stored}
+        if self.digital:
+            return int(sum(count * self._latency(name) for name, count in counts.items()) * self._fullest)
+        each = {"perturbation_replayed": work.per_number, "gradient_accumulated": parameters, "activity_stored": inputs}
+        return sum(-(-count // each[name]) * self._latency(name) for name, count in counts.items())
+
+    @cached_property
+    def _fullest(self) -> Fraction:
+        """The part of all weights that the core with most of them holds."""
+        held: dict[int, int] = {}
+        for tile in self.placement.tiles:
+            held[tile.core] = held.get(tile.core, 0) + tile.rows * tile.columns
+        return Fraction(max(held.values()), sum(held.values()))
 
     def _largest_share(self, layer: LayerPlan) -> Fraction:
         """The part of a layer's array that the core with most of it holds."""
@@ -404,11 +461,21 @@ class Meter:
         once = femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s) + self._latency("dac_conversion")
         for layer in self.plan.trainable:
             if chip.periphery.adc_at == "outputs" and layer is not self.plan.output:
-                total += self._rounds(layer.n) * self._latency("adc_conversion")
+                total += self._rounds(self._most_neurons(layer)) * self._latency("adc_conversion")
             if layer is not self.plan.trainable[0]:
                 serial = layer.positions if layer.mapping == "serial" else 1
-                total += serial * (once + self._rounds(layer.rows) * self._latency("adc_conversion"))
+                tallest = max(tile.rows for tile in self.placement.arrays(layer.index))
+                rows = min(tallest, layer.rows)  # the bias row is not read backwards
+                total += serial * (once + self._rounds(rows) * self._latency("adc_conversion"))
         return total
+
+    def _most_neurons(self, layer: LayerPlan) -> int:
+        """Neurons of a layer on the core that holds most of them."""
+        held: dict[int, int] = {}
+        for tile in self.placement.tiles:
+            if tile.layer == layer.index:
+                held[tile.core] = held.get(tile.core, 0) + tile.neurons
+        return max(held.values())
 
     @cached_property
     def _broadcast_fs(self) -> int:
@@ -429,9 +496,9 @@ class Meter:
         """
         cores, out = self._cores, np.zeros((self._cores.size, len(ACTIONS)))
         for layer, counts in zip(self.plan.trainable, self.layer_counts(tally), strict=True):
-            tiles = [tile for tile in self.placement.tiles if tile.layer == layer.index and tile.rows > 0]
+            tiles = [tile for tile in self.placement.tiles if tile.layer == layer.index]
             there = np.searchsorted(cores, [tile.core for tile in tiles])
-            neurons = np.array([float(tile.columns) for tile in tiles])
+            neurons = np.array([float(tile.neurons) for tile in tiles])
             synapses = np.array([float(tile.rows * tile.columns) for tile in tiles])
             for name, count in counts.items():
                 share = neurons / neurons.sum() if name in _BY_NEURON else synapses / synapses.sum()
@@ -478,7 +545,7 @@ class Meter:
         if self.workload.error_neurons:  # synapses learn as their spikes arrive, within the ticks
             return 0
         if self.digital:  # every core's engine works through its own weights
-            return tally["WRITTEN"] * self._latency("synapse_updated") // self._cores.size
+            return int(tally["WRITTEN"] * self._latency("synapse_updated") * self._fullest)
         return tally["WRITE_SLOTS"] * self._pulse_fs()
 
     def _pulse_fs(self) -> int:

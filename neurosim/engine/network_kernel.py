@@ -9,6 +9,9 @@ Neurons of one population on one core that follow one another are a *segment*, s
 inside the loops. The order of every sum is that of the neurons' numbers, whatever core they stand on, and whatever
 block of neurons a thread works on: neither placement nor threads change a bit of a neuron's state.
 
+Every block of neurons runs in a call of its own, in a thread of its own where there are several; each says after every
+tick how far it is, and waits for the others before it takes their spikes.
+
 Between ticks the row CURRENT holds -0.0. A sum that starts there is -0.0 only where nothing arrived, since weights are
 never -0.0: so the loops see for free which neurons got an input, also one of weight 0 or inputs that cancel out.
 """
@@ -37,15 +40,18 @@ SEGMENT = ("LOW", "HIGH", "CORE", "KIND", "RESET", "REST", "POPULATION")
 """Columns of ``segments``: neurons, core in use, kind, reset, refractory ticks, and the row of ``P [population,
 number]`` that holds the coefficients of neurons with several states; ``X [state, neuron]`` holds those states."""
 
-REGISTERS = ("SEED", "TICK", "LAST_COUNT", "BEGIN", "END", "ALONE", "GIVEN_TICK", "SATURATED")
+REGISTERS = ("SEED", "TICK", "LAST_COUNT", "BEGIN", "END", "BLOCK", "GIVEN_TICK", "SATURATED")
 """``R``: whole numbers. LAST_COUNT: how many neurons fired in the tick before; BEGIN to END - 1 are the neurons that
-the call works on; ALONE: 1 where these are all, and the call says itself who fired last. GIVEN_TICK: the tick that
+the call works on, block BLOCK of all. GIVEN_TICK: the tick that
 ``given_first`` begins with. SATURATED: states of fixed point that were cut."""
 
 NOISE = ("MEMBRANE_NOISE", "READ_NOISE")
 """``D``: standard deviations."""
 
 _NAMES = (FLOATS, INTEGERS, SEGMENT, REGISTERS, NOISE)
+
+PATIENCE = 500
+"""How often a thread looks whether another one is done before it lets it have the processor."""
 
 RESETS = {"soft": 0, "hard": 1, "none": 2}
 
@@ -106,15 +112,17 @@ def compose(
         "from neurosim.kernels.prefetch import AHEAD, LINE_B, RUN, prefetch",
         "from neurosim.kernels.random import STREAM_ENCODER, STREAM_MEMBRANE_NOISE, STREAM_READ_NOISE",
         "from neurosim.kernels.random import normal, stream_key, uniform",
+        "from neurosim.kernels.threads import LINE, give_way, look, publish",
         "from neurosim.kernels.wrap import kernel",
         *(f"import {model.module_name} as _{name}" for name, model in models.items()),
         "",
+        f"PATIENCE = {PATIENCE}",
         *(f"{name} = {k}" for names in _NAMES for k, name in enumerate(names)),
         *(f"{hook}_{k} = kernel(_neuron_{k}.{hook})" for hook, k in hooks),
     ]
     body = "\n".join([
         _DELIVER.format(
-            into="current" if receptors == 1 else "flat", count="\n        events[j] += 1" if read_noise else ""
+            into="current" if receptors == 1 else "flat", count="\n            events[j] += 1" if read_noise else ""
         ),
         _READ_NOISE if read_noise else "",
         _MEMBRANE_NOISE if membrane_noise else "",
@@ -122,8 +130,8 @@ def compose(
     ])  # fmt: skip
     source = "\n".join(head) + _BURST.format(tick=indent(body, "        "))
     modules = (
-        "neurosim.kernels.wrap", "neurosim.kernels.prefetch", "neurosim.kernels.random", "neurosim.models.constants",
-        *(model.module_name for model in models.values()),
+        "neurosim.kernels.wrap", "neurosim.kernels.prefetch", "neurosim.kernels.random", "neurosim.kernels.threads",
+        "neurosim.models.constants", *(model.module_name for model in models.values()),
     )  # fmt: skip
     return source, modules
 
@@ -140,9 +148,11 @@ HOOKS = {"spiking": ("integrate", "fires", "rest"), "dynamic": ("integrate", "fi
 _BURST = """
 
 @kernel(cache=True)
-def burst(F, N, X, P, segments, first, target, weight, given_first, given, last, spikes, rank, tick_first, moved, R, D,
-          ticks):
-    # up to ``ticks`` ticks; fewer when ``spikes`` might overflow
+def burst(F, N, X, P, segments, first, target, weight, given_first, given, last, all_spikes, all_rank, all_first,
+          all_moved, progress, R, D, ticks):
+    # up to ``ticks`` ticks of one block of neurons; fewer when the spikes of all blocks might be too many
+    blocks, block = all_spikes.shape[0], R[BLOCK]
+    spikes, rank, tick_first, moved = all_spikes[block], all_rank[block], all_first[block], all_moved[block]
     v, current, bias, threshold = F[V], F[CURRENT], F[BIAS], F[THRESHOLD]
     leak, gain, floor = F[LEAK], F[GAIN], F[FLOOR]
     flat = F[CURRENT:].reshape(-1)
@@ -152,7 +162,15 @@ def burst(F, N, X, P, segments, first, target, weight, given_first, given, last,
     count, taken = 0, 0
     tick_first[0] = 0
     for done in range(ticks):
-        if count + (R[END] - R[BEGIN]) > spikes.shape[0]:
+        total = F.shape[1]
+        for b in range(blocks):
+            waited = 0
+            while look(progress, LINE * b) < done:
+                waited += 1
+                if waited > PATIENCE:
+                    give_way()
+            total += all_first[b, done]
+        if total > spikes.shape[0]:
             break
         tick = R[TICK]
         busy = moved[done]
@@ -161,7 +179,8 @@ def burst(F, N, X, P, segments, first, target, weight, given_first, given, last,
         tick_first[done + 1] = count
         taken = done + 1
         R[TICK] = tick + 1
-    if R[ALONE] == 1 and taken > 0:
+        publish(progress, LINE * block, taken)
+    if blocks == 1 and taken > 0:
         low = tick_first[taken - 1]
         R[LAST_COUNT] = count - low
         for k in range(count - low):
@@ -171,20 +190,22 @@ def burst(F, N, X, P, segments, first, target, weight, given_first, given, last,
 
 _DELIVER = """
 # deliver: spikes of the last tick reach their synapses
-came, low, high = last, 0, R[LAST_COUNT]
-if done > 0:
-    came, low, high = spikes, tick_first[done - 1], tick_first[done]
-for k in range(low, high):
-    if k + AHEAD < high:
-        i = came[k + AHEAD]
-        s = first[i]
-        for ask in range(s, min(first[i + np.uint32(1)], s + np.uint64(RUN)), np.uint64(LINE_B // weight.itemsize)):
-            prefetch(target, ask)
-            prefetch(weight, ask)
-    i = came[k]
-    for s in range(first[i], first[i + np.uint32(1)]):
-        j = target[s]
-        {into}[j] += weight[s]{count}"""
+for b in range(blocks if done > 0 else 1):
+    came, low, high = last, 0, R[LAST_COUNT]
+    if done > 0:
+        came, low, high = all_spikes[b], all_first[b, done - 1], all_first[b, done]
+    for k in range(low, high):
+        if k + AHEAD < high:
+            i = came[k + AHEAD]
+            s = first[i]
+            stop = min(first[i + np.uint32(1)], s + np.uint64(RUN))
+            for ask in range(s, stop, np.uint64(LINE_B // weight.itemsize)):
+                prefetch(target, ask)
+                prefetch(weight, ask)
+        i = came[k]
+        for s in range(first[i], first[i + np.uint32(1)]):
+            j = target[s]
+            {into}[j] += weight[s]{count}"""
 
 _READ_NOISE = """
 # every device that is read adds its own noise: the exact sum for each neuron

@@ -20,6 +20,7 @@ from neurosim.engine.network_kernel import Kind
 from neurosim.engine.network_meter import NetworkMeter
 from neurosim.errors import InputError
 from neurosim.kernels import random
+from neurosim.kernels.threads import LINE
 from neurosim.models.devices import base as devices
 from neurosim.models.neurons.base import SpikingParameters
 from neurosim.models.neurons.dynamic import DynamicParameters
@@ -52,6 +53,16 @@ class Memory:
     segments: npt.NDArray[np.int64]
     last: npt.NDArray[np.uint32]
     """Who fired in the tick before; register LAST_COUNT says how many."""
+    all_spikes: npt.NDArray[np.uint32]
+    """``[block, ...]``: what each block of neurons did in the last call, as in ``spikes``, ``rank``, ``tick_first``,
+    ``moved``, which are of all of them together; where there is one block, they are the same memory."""
+    all_rank: npt.NDArray[np.uint32]
+    all_first: npt.NDArray[np.int64]
+    all_moved: npt.NDArray[np.int32]
+    progress: npt.NDArray[np.int64]
+    """How many ticks of the call each block has done, one number in each line of memory."""
+    home: npt.NDArray[np.uint32]
+    """The core in use of every neuron."""
     spikes: npt.NDArray[np.uint32]
     """Who fired in the ticks of the last call, tick after tick."""
     rank: npt.NDArray[np.uint32]
@@ -77,7 +88,7 @@ class Memory:
 
     def wire(self, wiring: Wiring, weight: Array) -> None:
         """Take over the synapses of ``wiring``, with weights in its order."""
-        if len(self.bounds) == 2:
+        if self.blocks == 1:
             self.first, self.position = [wiring.first], wiring.position
             self.target, self.weight = _received(wiring), weight
             return
@@ -96,11 +107,30 @@ class Memory:
             self.first.append(first)
 
     @property
-    def arguments(self) -> tuple[Array, ...]:
-        """The kernel's arguments but ``ticks``, in its order, where one thread does everything."""
-        return (self.F, self.N, self.X, self.P, self.segments, self.first[0], self.target, self.weight,
-                self.given_first, self.given, self.last, self.spikes, self.rank, self.tick_first, self.moved, self.R,
-                self.D)  # fmt: skip
+    def blocks(self) -> int:
+        """Blocks of neurons, one for each thread."""
+        return len(self.bounds) - 1
+
+    def arguments(self, block: int = 0) -> tuple[Array, ...]:
+        """The kernel's arguments but ``ticks``, in its order, for one block (of several: registers are a copy)."""
+        segments, registers = self.segments, self.R
+        if self.blocks > 1:
+            segments, registers = self._part(block), self.R.copy()
+            for name, value in (("BEGIN", self.bounds[block]), ("END", self.bounds[block + 1]), ("BLOCK", block),
+                                ("SATURATED", 0)):  # fmt: skip
+                registers[layout.REGISTERS.index(name)] = value
+        return (self.F, self.N, self.X, self.P, segments, self.first[block], self.target, self.weight,
+                self.given_first, self.given, self.last, self.all_spikes, self.all_rank, self.all_first,
+                self.all_moved, self.progress, registers, self.D)  # fmt: skip
+
+    def _part(self, block: int) -> npt.NDArray[np.int64]:
+        """The segments of a block, cut where the block ends."""
+        begin, end = self.bounds[block], self.bounds[block + 1]
+        low, high = layout.SEGMENT.index("LOW"), layout.SEGMENT.index("HIGH")
+        own = self.segments[(self.segments[:, high] > begin) & (self.segments[:, low] < end)]
+        own[:, low] = np.maximum(own[:, low], begin)
+        own[:, high] = np.minimum(own[:, high], end)
+        return own
 
     def row(self, name: str) -> Array:
         """One row of the neurons' state, as it lies in memory."""
@@ -151,6 +181,12 @@ def build(
     wanted = [held.hold(each.weights, wiring.span[each.source.name, each.target.name]) for each in network.connections]
     weight = wiring.sorted_weights(wanted).astype(dtype)
     weight += 0.0  # a weight of -0.0 would look like no input at all
+    bounds = _bounds(wiring, threads)
+    spikes = np.zeros((threads, n + SPIKES), np.uint32)
+    rank = np.zeros((threads, n + SPIKES if meter.ranked else 1), np.uint32)
+    tick_first = np.zeros((threads, ticks + 1), np.int64)
+    moved = np.zeros((threads, ticks, cores), np.int32)
+    alone = threads == 1
     memory = Memory(
         F=_floats(network, meter.chip, np.dtype(dtype)),
         N=np.zeros((len(layout.INTEGERS), n), np.int32),
@@ -158,18 +194,23 @@ def build(
         P=_coefficients(network, meter.chip.timing.tick_s),
         segments=_segments(network, meter, kinds),
         last=np.zeros(n, np.uint32),
-        spikes=np.zeros(n + SPIKES, np.uint32),
-        rank=np.zeros(n + SPIKES if meter.ranked else 1, np.uint32),
-        tick_first=np.zeros(ticks + 1, np.int64),
-        moved=np.zeros((ticks, cores), np.int32),
+        all_spikes=spikes,
+        all_rank=rank,
+        all_first=tick_first,
+        all_moved=moved,
+        progress=np.zeros(LINE * threads, np.int64),
+        home=meter.here,
+        spikes=spikes[0] if alone else np.zeros_like(spikes[0]),
+        rank=rank[0] if alone else np.zeros_like(rank[0]),
+        tick_first=tick_first[0] if alone else np.zeros_like(tick_first[0]),
+        moved=moved[0] if alone else np.zeros_like(moved[0]),
         R=np.zeros(len(layout.REGISTERS), np.int64),
         D=np.array([meter.chip.neuron.membrane_noise_std, meter.chip.synapse.read_noise_std]),
-        bounds=_bounds(wiring, threads),
+        bounds=bounds,
     )
     memory.wire(wiring, weight)
     memory.set("SEED", seed)
     memory.set("END", n)
-    memory.set("ALONE", 1)
     return memory
 
 

@@ -137,6 +137,29 @@ def count(spikes: npt.NDArray[np.uint32], total: int, sent: Integers) -> None:
 
 
 @kernel(cache=True)
+def gather(
+    ticks: int, all_spikes: npt.NDArray[np.uint32], all_rank: npt.NDArray[np.uint32], all_first: Integers,
+    all_moved: Small, home: npt.NDArray[np.uint32], spikes: npt.NDArray[np.uint32], rank: npt.NDArray[np.uint32],
+    first: Integers, moved: Small,
+) -> None:  # fmt: skip
+    """What blocks of neurons did, ``[block, ...]``, as if it had been one: in the order of neurons within each tick."""
+    count = 0
+    ranked = all_rank.shape[1] > 1
+    first[0] = 0
+    for t in range(ticks):
+        moved[t] = 0
+        for b in range(all_spikes.shape[0]):
+            for k in range(all_first[b, t], all_first[b, t + 1]):
+                spikes[count] = all_spikes[b, k]
+                if ranked:
+                    rank[count] = all_rank[b, k] + np.uint32(moved[t, home[spikes[count]]])
+                count += 1
+            for c in range(moved.shape[1]):
+                moved[t, c] += all_moved[b, t, c]
+        first[t + 1] = count
+
+
+@kernel(cache=True)
 def hops(spikes: npt.NDArray[np.uint32], first: Integers, crossed: Integers, total: Integers) -> None:
     """Links that the messages of each tick cross: ``total [tick, direction]`` from ``crossed [neuron, direction]``."""
     for t in range(total.shape[0]):

@@ -60,7 +60,7 @@ def shift_learning(x: int, a: int) -> int:
     return y if x >= 0 else -y
 
 
-# Columns of the arrays of a core. Few arrays with many columns keep the kernels' arguments, and their compilation, short.
+# Columns of the arrays of a core: few arrays with many columns keep the kernels' arguments, and compiling them, short.
 GROUP, TOUCHED, RESTING, LATCHED = range(4)
 """Of ``neuron``: its group, 1 where an event arrived, ticks of rest left, the modulator at its last spike."""
 LAST, MARK = range(2)
@@ -323,10 +323,8 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
     inputs = core.unit.shape[0] - core.x.shape[0]
     key = stream_key(core.seed, _BLANK, 0, 0, tick)
     reached, changed = 0, 0
-    for n in range(fired):
-        reached += scatter(core, inputs + core.fired[n], key)
-    for n in range(count):
-        reached += scatter(core, units[n], key)
+    for n in range(fired + count):  # one call of a kernel is one copy of it: calls in two places compile twice as long
+        reached += scatter(core, inputs + core.fired[n] if n < fired else units[n - fired], key)
     if reached:
         gain(core)
     if core.fixed[BY_EVENTS] or core.fixed[BY_TRACES]:
@@ -338,13 +336,12 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
         for n in range(fired):
             core.unit[inputs + core.fired[n], MARK] = 1
         if core.fixed[BY_EVENTS]:
-            for u in range(core.unit.shape[0]):
-                since = tick - core.unit[u, LAST]
-                if since == timeout or (core.unit[u, MARK] and since < timeout):
-                    changed += learn(core, u, True, keys[0], tick)
-            for u in range(core.unit.shape[0]):
-                if core.unit[u, MARK]:
-                    changed += learn(core, u, False, keys[1], tick)
+            for half in range(2):
+                for u in range(core.unit.shape[0]):
+                    since = tick - core.unit[u, LAST]
+                    due = core.unit[u, MARK] and (since < timeout or half == 1)
+                    if due or (half == 0 and since == timeout):
+                        changed += learn(core, u, half == 0, keys[half], tick)
         if core.fixed[BY_TRACES]:
             changed += follow_traces(core, keys[2], tick)
     reset_fired(core, fired)

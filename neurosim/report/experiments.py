@@ -311,6 +311,8 @@ def _cases(axes: Any, cases: Mapping[str, npt.NDArray[Any]], side: int) -> None:
                 filled = style.lighter(style.ORANGE, 0.4) if r == 0 else "none"
                 axes.add_patch(Rectangle(place, 1.0, 1.0, facecolor=filled, edgecolor=style.ORANGE, linewidth=1.6))
     axes.set_title("open pixels (orange) filled in by the machine")
+    axes.set_xlim(-1.0, chosen.size * (side + 1) - 0.9)
+    axes.set_ylim(3 * (side + 1) - 1.2, -0.8)
     _bare(axes)
 
 

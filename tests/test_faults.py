@@ -542,3 +542,36 @@ def test_a_run_through_files(tmp_path: Path) -> None:
     for each in (whole_run, second):
         each.summary.pop("host")
     assert {**second.summary, "scenario": ""} == {**whole_run.summary, "scenario": ""}
+
+
+def test_link_loads_and_hops_agree_when_messages_go_astray() -> None:
+    """Messages to a dead core cross their links, and are lost there."""
+    rng = np.random.default_rng(5)
+    network = ns.Network()
+    population = network.add_population("p", 300, model="loihi-lif", bias=0.3, threshold=1.0)
+    pre, post = rng.integers(0, 300, (2, 3000))
+    network.connect(population, population, pre=pre, post=post, weights=0.01)
+    network.place(population, np.arange(300) % 60)
+    simulation = ns.Simulation("loihi-sanafe", network, timing="simple")
+    simulation.run(20)
+    simulation.fail(dead_cores=[8, 41])
+    out = simulation.run(30)
+    assert out.messages_lost > 0
+    hops = sum(simulation.ledger.counts[name] for name in HOPS)
+    assert simulation.link_loads().sum() == hops > 0
+
+
+def test_a_tile_that_is_cut_off_loses_messages_in_every_timing_model() -> None:
+    for timing in ("simple", "detailed", "event"):
+        network = ns.Network()
+        source = network.add_population("s", 4, model="loihi-lif", bias=1.0, threshold=0.5)
+        target = network.add_population("t", 4, model="loihi-lif", threshold=1e9)
+        network.connect(source, target, weights=np.ones((4, 4)))
+        network.place(source, 0)
+        network.place(target, 20)
+        simulation = ns.Simulation("loihi-sanafe", network, timing=timing)
+        simulation.run(3)
+        simulation.fail(dead_links=["0,0-1,0", "0,0-0,1"])
+        out = simulation.run(3)
+        assert out.messages_lost == 12, timing
+        assert simulation.link_loads().sum() == sum(simulation.ledger.counts[name] for name in HOPS)

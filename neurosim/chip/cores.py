@@ -69,6 +69,8 @@ class Axons:
     """Messages of each neuron's spike that reach no core, once faults have struck; their axons are not listed."""
     lost_hops: Integers | None = None
     """``[neuron, 5]``: links that those cross on their way to a core that is dead."""
+    astray: tuple[Integers, npt.NDArray[np.int32]] | None = None
+    """(neuron, pair of tiles) of each message that goes to a dead core."""
 
     @cached_property
     def hops(self) -> Integers:
@@ -146,14 +148,17 @@ def route_around(
     pairs, pair = _numbered(tiles, mesh.tiles**2)
     ends = np.divmod(pairs, mesh.tiles)
     way = mesh.reaches(*ends)
-    hops = np.zeros((pairs.size, len(HOPS)), np.int64)
-    hops[way] = mesh.tile_hops(ends[0][way], ends[1][way])
-    arrives = way[pair] & ~dead[destination]  # what left a core before it died goes its way
-    lost = ~arrives
-    lost_hops = np.stack([np.bincount(source[lost], hops[pair[lost], k], n) for k in range(len(HOPS))], axis=1)
+    goes = way[pair]
+    pair = (np.cumsum(way) - 1).astype(np.int32)[pair]  # only pairs that a way joins are numbered
+    ends = (ends[0][way], ends[1][way])
+    hops = mesh.tile_hops(*ends)
+    arrives = goes & ~dead[destination]  # what left a core before it died goes its way
+    astray = goes & ~arrives
+    lost_hops = np.stack([np.bincount(source[astray], hops[pair[astray], k], n) for k in range(len(HOPS))], axis=1)
     routes = Axons(
         np.searchsorted(source[arrives], np.arange(n + 1)).astype(np.int64), destination[arrives], synapses[arrives],
-        pair[arrives], *ends, hops, np.bincount(source[lost], minlength=n), lost_hops.astype(np.int64),
+        pair[arrives], *ends, hops, np.bincount(source[~arrives], minlength=n), lost_hops.astype(np.int64),
+        (source[astray], pair[astray]),
     )  # fmt: skip
     return routes, arrives[np.searchsorted(axons, keys)]
 

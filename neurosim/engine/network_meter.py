@@ -171,6 +171,9 @@ class NetworkMeter:
         """Messages over every link of the mesh (numbers as in ``chip.mesh``), for ``sent[i]`` spikes of neuron i."""
         messages = np.zeros(self.axons.source_tile.size, np.int64)
         loops.by_pair(sent, self.axon_first, self.axons.pair, messages)
+        if self.axons.astray is not None:
+            neuron, pair = self.axons.astray
+            np.add.at(messages, pair, sent[neuron])
         first, links = self.mesh.tile_paths(self.axons.source_tile, self.axons.destination_tile)
         loads = np.zeros(4 * self.mesh.tiles, np.int64)
         np.add.at(loads, links, np.repeat(messages, np.diff(first)))

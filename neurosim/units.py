@@ -7,14 +7,15 @@ unit or text with a prefix. Text that carries another unit than the name's is an
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
 PREFIXES = {
-    "": 1.0, "a": 1e-18, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3,
-    "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+    "": 0, "a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12,
 }  # fmt: skip
+"""Powers of ten."""
 UNITS = ("s", "J", "W", "V", "A", "S", "F", "Hz", "Ohm", "B", "m2")
 TIME_WORDS = {"min": 60.0, "h": 3600.0, "d": 86400.0}
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ0-9]*)\s*\Z")
@@ -32,13 +33,14 @@ def parse(text: str | float, unit: str) -> float:
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(f"cannot read {text!r} as a quantity in {unit}; write a number, or text such as '20 m{unit}'")
-    value, suffix = float(match.group(1)), match.group(2)
+    number, suffix = match.groups()
     if not suffix:
-        return value
+        return float(number)
     if unit == "s" and suffix in TIME_WORDS:
-        return value * TIME_WORDS[suffix]
-    if suffix.endswith(unit) and suffix[: -len(unit)] in PREFIXES:
-        return value * PREFIXES[suffix[: -len(unit)]]
+        return float(number) * TIME_WORDS[suffix]
+    prefix = suffix[: -len(unit)]
+    if suffix.endswith(unit) and prefix in PREFIXES:  # in decimals, so that "10 us" and 10e-6 are the same bits
+        return float(Decimal(number).scaleb(PREFIXES[prefix]))
     raise ValueError(f"{text!r} has the unit {suffix!r}, but a quantity in {unit} is needed")
 
 

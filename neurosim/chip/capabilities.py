@@ -56,7 +56,7 @@ def check(scenario: Scenario, plan: NetworkPlan, *, space: str, difference: str,
             "use task.cost=mse or chip.astrocyte.cost_unit=digital"
         )
     if problems:
-        raise CapabilityError([*problems, _ways_out(chip, space)], f"chip {chip.name}")
+        raise CapabilityError([*problems, _ways_out(chip, space, problems, host_loop)], f"chip {chip.name}")
 
 
 def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mechanism: Mechanism | None,
@@ -90,14 +90,22 @@ def _perturbing(chip: Chip, space: str, difference: str, code: str | None, mecha
     return problems
 
 
-def _ways_out(chip: Chip, space: str) -> str:
+def _ways_out(chip: Chip, space: str, problems: list[str], host_loop: bool) -> str:
+    neurons = [problem for problem in problems if ".neuron:" in problem]
+    if neurons:
+        layers = " ".join(f"--set {problem.split(':')[0]}={chip.capabilities.neurons[0]}" for problem in neurons)
+        if len(neurons) == len(problems):
+            return f"way out: neurons that the chip has, for example {layers}, or another chip"
+    if host_loop or chip.name.endswith("-with-perturbation"):
+        return "way out: another trainer, another chip, or --set chip.capabilities.KEY=VALUE for what it is to have"
     if space == "none":
         return (
             f"two ways out: training.on_chip=false (the gradient is software's, and not charged), or --chip "
             f"{chip.name}-with-transpose-read (hypothetical, and marked so in every report)"
         )
+    more = f"first neurons that the chip has ({layers}), then " if neurons else ""
     return (
-        "two ways out: --host-loop (perturb and write through the host link, priced), or the derived chip "
+        f"{more}two ways out: --host-loop (perturb and write through the host link, priced), or the derived chip "
         f"--chip {chip.name}-with-perturbation (hypothetical, and marked so in every report); "
         "other capabilities can be declared with --set chip.capabilities.KEY=VALUE"
     )

@@ -5,14 +5,14 @@ pattern has the number of spikes and the spike times of the published settings, 
 steps of 0.1 ms. ``form = "integer"``: so do NSAT cores, whose only arithmetic is adding and shifting 16-bit integers.
 
 How a pattern gets into integers. Membrane and threshold count from the resting potential, 400 units to the millivolt;
-currents have 1,600 units to the mV/ms. A tick is 0.25 to 0.625 ms. A coefficient is a sum of two to four signed powers
-of two. The input stands in a fifth state, which an event raises at the start of a pulse and lowers at its end. A
+currents have 1,600 units to the mV/ms. A tick is 0.25 to 0.625 ms. A coefficient is a sum of two or three signed
+powers of two. The input stands in a fifth state, which an event raises at the start of a pulse and lowers at its end. A
 shifted value is cut towards zero, and a leak never stops: both shift the balance of currents by up to a unit a term,
 so inputs are scaled by up to 5 % for each pattern; the factors stand in ``INTEGER``.
 
 Class 1 (B) fires arbitrarily slowly just above its smallest current, and is the hard one: with cut shifts a membrane
-comes near its target by at least one unit a tick, so that the longest interval is (1/G)(1 + ln I) for a current of I
-units a tick: 158 ms for the 1,000 units that 16 bits leave room for, not 274. No number of terms or scale changes that
+comes near its target by at least one unit a tick, so that the longest interval is about (1/G)(1 + ln I) for a current of
+I units a tick: 148 ms for the 1,000 units that 16 bits leave room for, not 274. No number of terms or scale changes that
 by more than a few percent. What does is a current finer than a unit: an event that adds 1 in a share q of the ticks
 only. The last units of the approach then take 1/q ticks each, the interval is (1/G)(1/q + ln I), and the rate goes
 to 0 with q, as it does in class 1.
@@ -126,11 +126,11 @@ INTEGER = {
     "Q": Fixed(0.5, 400, 2, 1.0), "R": Fixed(0.25, 400, 3, 1.02), "S": Fixed(0.5, 400, 2, 1.0),
     "T": Fixed(0.5, 440, 2, 0.99), "B": Fixed(0.625, 1600, 2, 1.0),
 }  # fmt: skip
-"""Found by search: the coarsest of 0.5 and 0.25 ms, 2 to 4 terms, factors of at most 5 %; B as the module says."""
+"""Found by search: the coarsest of 0.5 and 0.25 ms, 2 or 3 terms, factors of at most 5 %; B as the module says."""
 
 CURRENT_SCALE = 1600
 """Units of currents, ms/mV."""
-MOST_TERMS = 4
+MOST_TERMS = 3
 TOLERANCE = 0.05
 """Of integer spike times, against floating point."""
 

@@ -115,7 +115,7 @@ def scale(largest: float, unit: str) -> tuple[float, str]:
     """The prefix that suits a largest value: what to divide by, and the prefixed unit."""
     if unit == "s" and largest >= 300.0:
         return (3600.0, "h") if largest >= 7200.0 else (60.0, "min")
-    fitting = [(factor, prefix) for prefix, factor in PREFIXES.items() if prefix not in "uμ" or not prefix]
+    fitting = [(10.0**power, prefix) for prefix, power in PREFIXES.items() if prefix not in "uμ" or not prefix]
     below = [pair for pair in fitting if pair[0] <= abs(largest)] or [min(fitting)]
     factor, prefix = max(below) if largest else (1.0, "")
     return factor, prefix + unit

@@ -31,7 +31,8 @@ def title_of(summary: Summary, status: str) -> str:
 
 def chip_name(summary: Summary) -> str:
     """The chip; one that nobody has built says so."""
-    return f"{summary.get('chip')}{' (HYPOTHETICAL)' if summary.get('hypothetical') else ''}"
+    remarks = " (HYPOTHETICAL)" if summary.get("hypothetical") else ""
+    return f"{summary.get('chip')}{remarks}{' (host loop)' if summary.get('host_loop') else ''}"
 
 
 def energies(summary: Summary) -> list[tuple[str, float]]:

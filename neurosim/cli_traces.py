@@ -152,7 +152,7 @@ def _recosted(before: dict[str, Any], done: Recost, replayed: dict[str, Any] | N
     totals = [float(one.get("energy_J") or 0.0) for one in each]
     parts = [dict(cli_summary.energies(one)) for one in each]
     rows: list[tuple[str, ...]] = [
-        ("energy", *(quantity(total, "J") for total in totals)),
+        ("energy (static power for the chip time below)", *(quantity(total, "J") for total in totals)),
         ("  interval", *(cli_summary.span(one, "energy", "J") for one in each)),
         ("  on assumed prices", *(percent(one.get("assumed_share")) for one in each)),
     ]

@@ -185,6 +185,18 @@ def test_a_trace_falls_where_the_input_comes_after_the_spike() -> None:
     assert simulation.weights(0)[0] == simulation.traces(0)[0] == -28  # -32, and one tick of leak
 
 
+def test_the_size_of_the_spike_buffer_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [(tick, 0, unit) for tick in range(5, 300, 7) for unit in (0, 1, 2)]
+    outs = []
+    for size in (1 << 18, 7):
+        monkeypatch.setattr("neurosim.engine.nsat._SPIKES", size)
+        outs.append(NsatSimulation([traced(bits=3)], seed=2).run(300, events, record=[0], weights_every=10))
+    assert outs[0].counts == outs[1].counts and outs[0].counts["neuron_fired"] > 20
+    assert np.array_equal(outs[0].spikes[0], outs[1].spikes[0])
+    assert np.array_equal(outs[0].weights[0], outs[1].weights[0])  # type: ignore[arg-type]
+    assert np.array_equal(outs[0].states[0], outs[1].states[0])  # type: ignore[arg-type]
+
+
 def test_weights_are_kept_in_the_ticks_asked_for_whatever_the_partition() -> None:
     events = [(tick, 0, unit) for tick in range(5, 300, 7) for unit in (0, 1)] + [
         (tick, 0, 2) for tick in range(8, 300, 11)

@@ -258,6 +258,7 @@ def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | 
     return {
         "chip": scenario.chip.name,
         "hypothetical": scenario.chip.hypothetical,
+        "host_loop": machine.trainer.host_loop,
         "seed": scenario.seed,
         "accuracy": accuracy,
         "cost": cost,

@@ -11,11 +11,11 @@ shifted value is cut towards zero, and a leak never stops: both shift the balanc
 so inputs are scaled by up to 5 % for each pattern; the factors stand in ``INTEGER``.
 
 Class 1 (B) fires arbitrarily slowly just above its smallest current, and is the hard one: with cut shifts a membrane
-comes near its target by at least one unit a tick, so that the longest interval is about (1/G)(1 + ln I) for a current of
-I units a tick: 148 ms for the 1,000 units that 16 bits leave room for, not 274. No number of terms or scale changes that
-by more than a few percent. What does is a current finer than a unit: an event that adds 1 in a share q of the ticks
-only. The last units of the approach then take 1/q ticks each, the interval is (1/G)(1/q + ln I), and the rate goes
-to 0 with q, as it does in class 1.
+comes near its target by at least one unit a tick, so that the longest interval is about (1/G)(1 + ln I) for a current
+of I units a tick: 148 ms for the 1,000 units that 16 bits leave room for, not 274. No other tick, scale or number of
+terms that was tried gave more than 150. What does is a current finer than a unit: an event that adds 1 in a share q of
+the ticks only. The last units of the approach then take 1/q ticks each, the interval is (1/G)(1/q + ln I), and the rate
+goes to 0 with q, as it does in class 1.
 
 Source: S. Mihalas, E. Niebur, Neural Comput. 21, 704 (2009); spike times of a replication (tests/test_dynamic.py).
 """

@@ -55,7 +55,7 @@ V, SYNAPSE, REWARD = range(3)
 REWARD_WEIGHT = 100
 
 
-def neuron(form: str) -> NeuronGroup:
+def neuron() -> NeuronGroup:
     """A leaky membrane behind a first-order synapse, and the reward, which fades within some 60 ticks."""
     return NeuronGroup(
         A=shifts(3, {(V, V): -5, (SYNAPSE, V): 3, (SYNAPSE, SYNAPSE): -5, (REWARD, REWARD): -4}),
@@ -80,7 +80,7 @@ def core(parameters: RewardModulated, seed: int) -> NsatCore:
     start = np.floor(10 + 30 * draws(seed, STREAM_INIT, 0, pre.size)).astype(np.int64)
     own = np.arange(n)
     return NsatCore(
-        INPUTS + 2 * n, np.zeros(n, np.int64), (neuron(parameters.form),), (rule(parameters.form),),
+        INPUTS + 2 * n, np.zeros(n, np.int64), (neuron(),), (rule(parameters.form),),
         pre=np.concatenate([pre, INPUTS + own, INPUTS + n + own]), post=np.concatenate([post, own, own]),
         state=np.concatenate([np.full(pre.size, SYNAPSE), np.full(2 * n, REWARD)]),
         weights=np.concatenate([start, np.full(n, REWARD_WEIGHT), np.full(n, -REWARD_WEIGHT)]),

@@ -107,7 +107,7 @@ def account_of(trace: Trace) -> Account | None:
             )
         )
     if "static_energy_J" in ledger:
-        lines.append(_static(trace, float(ledger.total("static_energy_J"))))
+        lines.append(_static(trace, float(ledger.total("static_energy_J")), lines))
     total = math.fsum(line.energy_J for line in lines)
     return Account(tuple(replace(line, share=line.energy_J / total if total > 0.0 else 0.0) for line in lines))
 
@@ -125,8 +125,12 @@ def _finite(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _static(trace: Trace, energy_J: float) -> Line:
-    """Static power is no countable: its source and interval stand beside the ledger, or else in the chip's text."""
+def _static(trace: Trace, energy_J: float, others: list[Line]) -> Line:
+    """Static power is no countable: its source and interval stand beside the ledger, or else in the chip's text.
+
+    Where there is a summary, its interval is what the others leave of that: low power in the shortest time to high
+    power in the longest.
+    """
     said = trace.ledger.attributes
     if "static_power_W" in said:  # of all chips and of the cores that were powered
         said = {key.removeprefix("static_"): value for key, value in said.items() if key.startswith("static_")}
@@ -140,11 +144,17 @@ def _static(trace: Trace, energy_J: float) -> Line:
             return energy_J * bound / power
         return energy_J
 
+    def left(key: str, name: str, otherwise: float) -> float:
+        whole = trace.summary.get(key) if trace.summary else None
+        if not isinstance(whole, int | float):
+            return otherwise
+        return float(whole) - math.fsum(getattr(line, name) for line in others)
+
     return Line(
         STATIC,
         energy_J,
-        scaled("low_W"),
-        scaled("high_W"),
+        min(energy_J, max(0.0, left("energy_low_J", "low_J", scaled("low_W")))),
+        max(energy_J, left("energy_high_J", "high_J", scaled("high_W"))),
         kind=str(said.get("kind", "")),
         source=str(said.get("source", "")),
     )

@@ -151,13 +151,16 @@ def _chips() -> str:
 
 
 def _scenarios() -> str:
-    from neurosim import training
+    from neurosim import experiments, training
     from neurosim.spec import load
 
     training.load_builtin()
+    experiments.load_builtin()
     names = list(files.shipped("scenario"))
     for name in names:
-        load.resolve(load.load_scenario_table(name), where=f"scenario {name}")
+        table = load.load_scenario_table(name)
+        resolve = load.resolve_experiment if load.is_experiment(table) else load.resolve
+        resolve(table, where=f"scenario {name}")
     return f"{len(names)} shipped, all valid{_search_path('NEUROSIM_SCENARIO_PATH')}"
 
 

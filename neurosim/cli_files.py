@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomli_w
 
-from neurosim import files, models, training
+from neurosim import experiments, files, models, training
 from neurosim.cli_out import clean, plain, put, put_json, table
 from neurosim.errors import InputError
 from neurosim.files import Kind
@@ -56,8 +56,10 @@ def resolved(name: str, as_json: bool) -> None:
     """A scenario with its chip and all defaults."""
     models.load_builtin()
     training.load_builtin()
-    scenario = load.resolve(load.load_scenario_table(name), where=f"scenario {name}")
-    whole = scenario.model_dump(mode="json", exclude_none=True)
+    experiments.load_builtin()
+    table = load.load_scenario_table(name)
+    resolve = load.resolve_experiment if load.is_experiment(table) else load.resolve
+    whole = resolve(table, where=f"scenario {name}").model_dump(mode="json", exclude_none=True)
     if as_json:
         put_json({"name": Path(name).stem, **clean(whole)})
     else:

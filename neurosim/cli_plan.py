@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim import api
+from neurosim import api, api_experiment
 from neurosim.cli_out import count, interval, plain, put, quantity, size, table
 from neurosim.engine import link, tables
 from neurosim.engine.forecast import PROBE_S, forecast
@@ -15,6 +15,7 @@ from neurosim.engine.machine import Machine
 from neurosim.engine.schedule import Schedule
 from neurosim.engine.sink import NullSink, Table
 from neurosim.errors import InputError
+from neurosim.spec import load
 from neurosim.trace import layout
 from neurosim.training.base import Trainer
 from neurosim.training.delta import DeltaMGD
@@ -33,6 +34,10 @@ def validate(names: Sequence[str]) -> None:
     problems: list[str] = []
     for name in names:
         try:
+            if load.is_experiment(load.load_scenario_table(name)):
+                _, experiment = api_experiment.load_experiment(name)
+                plain(f"{name}: valid; the experiment {experiment.experiment.model} on {experiment.chip.name}")
+                continue
             _, scenario = api.load_scenario(name)
             machine = api.build(scenario, quiet=False)
         except InputError as error:

@@ -11,6 +11,7 @@ from neurosim import api, files
 from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
 from neurosim.engine.sink import NullSink
+from neurosim.spec import load
 
 STEPS = 12
 SMALL = {"stop.steps": STEPS, "probes.record_every": 5, "probes.evaluate_every": 7, "probes.evaluate_samples": 20}
@@ -26,7 +27,10 @@ def finished(
     return {name: arena.copy() for name, arena in machine.arenas.items()}, control.summary()
 
 
-@pytest.mark.parametrize("name", sorted(files.shipped("scenario")))
+TRAINING = sorted(name for name in files.shipped("scenario") if not load.is_experiment(load.load_scenario_table(name)))
+
+
+@pytest.mark.parametrize("name", TRAINING)
 def test_modes_give_the_same_bits(name: str) -> None:
     """Weights, states, registers, counts, energies and durations, bit for bit."""
     table = api.load.load_scenario_table(name)

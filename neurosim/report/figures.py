@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from neurosim.accounting import Swing
 from neurosim.errors import TraceError
-from neurosim.report import chip, curves, energy, states, style, timeline
+from neurosim.report import chip, curves, energy, experiments, states, style, timeline
 from neurosim.report.account import account_of
 from neurosim.trace import TableView, Trace, energy_swings, time_swings
 from neurosim.trace.chip_map import ChipMap, TickTimeline, read_chip_map, read_timeline
@@ -109,6 +109,19 @@ def link_figure(chip_map: ChipMap) -> Figure:
     figure = _figure(_WIDE, min(max(0.8 * _WIDE * height / width, 1.6), 8.0) + 0.9)
     chip.plot_link_load(chip_map, figure.subplots())
     return figure
+
+
+def _experiment(trace: Trace) -> Figure:
+    name = str(trace.summary.get("experiment", "")) if trace.summary else ""
+    if name not in experiments.FIGURES:
+        raise NotShownError("not an experiment that has a figure")
+    tables = {path: dict(_columns(trace.table(path))) for path in trace.tables if path != "/ledger"}
+    return experiments.FIGURES[name](tables)
+
+
+def _columns(table: TableView) -> Iterator[tuple[str, np.ndarray]]:
+    for column in table.columns:
+        yield column, np.asarray(table[column])
 
 
 def _learning(trace: Trace) -> Figure:
@@ -345,6 +358,7 @@ def _filled(tables: Mapping[str, TableView]) -> tuple[list[str], int]:
 
 
 KINDS = (
+    _Kind("experiment", "What the experiment showed", "docs/experiments.md says what to see in it.", _experiment),
     _Kind(
         "learning",
         "Accuracy and cost",

@@ -1,6 +1,6 @@
 """How hand-driven networks scale: 1,000 to 100,000 neurons at the same activity and fan-out; two threads against one.
 
-The networks are those of ``bench/sanafe.py`` on Loihi's cores, 80 neurons a core, on a mesh as large as that needs.
+The networks are those of ``bench/network_sanafe.py`` on Loihi's cores, 80 neurons a core, on a mesh as large as that needs.
 Cost per tick should grow in proportion to the neurons; what is more is memory that no longer fits in the caches.
 Threads are timed by the wall clock, in turn with one thread, and must give the same bits.
 
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sanafe import network
+from network_sanafe import network
 
 import neurosim as ns
 
@@ -38,8 +38,8 @@ def build(neurons: int, timing: str = "simple", threads: int = 1) -> ns.Simulati
     return ns.Simulation("loihi-sanafe", net, timing=timing, threads=threads, overrides=overrides)
 
 
-def cost(sim: ns.Simulation, seconds: float = SECONDS) -> tuple[float, float]:
-    """(CPU-seconds a tick, CPU-seconds a synaptic event) in steady activity."""
+def cost(sim: ns.Simulation, seconds: float = SECONDS) -> dict[str, float]:
+    """CPU-seconds of a tick, of a synaptic event and of a message in steady activity."""
     sim.run(WARM_UP)
     ticks = 8
     while True:
@@ -47,7 +47,8 @@ def cost(sim: ns.Simulation, seconds: float = SECONDS) -> tuple[float, float]:
         out = sim.run(ticks)
         took = time.process_time() - started
         if took > seconds:
-            return took / ticks, took / out.counts["synaptic_event"]
+            return {"s/tick": took / ticks, "s/event": took / out.counts["synaptic_event"],
+                    "s/message": took / out.counts["message"]}  # fmt: skip
         ticks = int(ticks * max(2.0, 1.2 * seconds / max(took, 1e-3)))
 
 
@@ -95,7 +96,7 @@ def measure(sizes: tuple[int, ...] = SIZES, seconds: float = SECONDS) -> list[di
     for neurons in sizes:
         row = {"neurons": float(neurons)}
         for timing in ("simple", "detailed"):
-            row[f"{timing} s/tick"], row[f"{timing} s/event"] = cost(build(neurons, timing), seconds)
+            row |= {f"{timing} {name}": value for name, value in cost(build(neurons, timing), seconds).items()}
         rows.append(row)
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     return rows

@@ -61,7 +61,7 @@ def result_is_float32(function: Callable[..., Any], *arguments: Any) -> bool:
 def test_every_model_of_the_design_is_there() -> None:
     assert BUILTIN == {
         "rate": ["linear", "relu", "sigmoid", "tanh"],
-        "spiking": ["if", "lif", "loihi-lif"],
+        "spiking": ["erbp-lif", "if", "lif", "loihi-lif"],
         "dynamic": [
             "escape-rate", "izhikevich", "lif-adaptive", "lif-dual", "lif-kinetic-1", "lif-kinetic-2", "mihalas-niebur",
             "poisson",

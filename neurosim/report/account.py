@@ -148,7 +148,8 @@ def _static(trace: Trace, energy_J: float, others: list[Line]) -> Line:
         whole = trace.summary.get(key) if trace.summary else None
         if not isinstance(whole, int | float):
             return otherwise
-        return float(whole) - math.fsum(getattr(line, name) for line in others)
+        rest = float(whole) - math.fsum(getattr(line, name) for line in others)
+        return otherwise if math.isclose(rest, otherwise, rel_tol=1e-6) else rest
 
     return Line(
         STATIC,

@@ -9,7 +9,7 @@ Each simulator gets a process of its own for every round, the two in turn; media
 ticks that both take must be equal to 1e-9 (``simple``), or to 1 % in time and 1e-9 in energy (``detailed``: messages
 that set out at the same moment are ordered otherwise); otherwise the benchmark stops.
 
-    python bench/sanafe.py [--rounds 3] [--sizes 4096 10240]
+    python bench/network_sanafe.py [--rounds 3] [--sizes 4096 10240]
 """
 
 from __future__ import annotations
@@ -99,8 +99,7 @@ def ours(path: str, neurons: int) -> dict[str, Any]:
 
 def theirs(path: str, neurons: int) -> dict[str, Any]:
     """SANA-FE; runs in a fresh process."""
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent.resolve()]
-    import sanafe  # the package, not this file of the same name
+    import sanafe
 
     net_of = np.load(path)
     started = time.process_time()

@@ -1,7 +1,8 @@
 """How hand-driven networks scale: 1,000 to 100,000 neurons at the same activity and fan-out; two threads against one.
 
-The networks are those of ``bench/network_sanafe.py`` on Loihi's cores, 80 neurons a core, on a mesh as large as that needs.
-Cost per tick should grow in proportion to the neurons; what is more is memory that no longer fits in the caches.
+The networks are those of ``bench/network_sanafe.py`` on Loihi's cores, 80 neurons a core, on a mesh as large as that
+needs. Cost per tick should grow in proportion to the neurons; what is more is memory that no longer fits in the caches
+and, in ``detailed``, messages to more cores over more links.
 Threads are timed by the wall clock, in turn with one thread, and must give the same bits.
 
     python bench/network_scaling.py [--sizes 1000 3000 10000 30000 100000] [--figure docs/figures/network-scaling.png]

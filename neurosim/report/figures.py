@@ -54,6 +54,9 @@ def draw_all(trace: Trace) -> tuple[list[Picture], list[tuple[str, str]]]:
     with mpl.rc_context(style.RC), warnings.catch_warnings():
         # A name may hold signs that the font lacks: a box is drawn for them.
         warnings.filterwarnings("ignore", message="Glyph")
+        name = str(trace.summary.get("experiment", ""))
+        if name in experiments.FIGURES:
+            pictures.append(_experiment(trace, name))
         for kind in KINDS:
             try:
                 png = _png(kind.draw(trace))
@@ -111,12 +114,12 @@ def link_figure(chip_map: ChipMap) -> Figure:
     return figure
 
 
-def _experiment(trace: Trace) -> Figure:
-    name = str(trace.summary.get("experiment", "")) if trace.summary else ""
-    if name not in experiments.FIGURES:
-        raise NotShownError("not an experiment that has a figure")
+def _experiment(trace: Trace, name: str) -> Picture:
+    """What an experiment showed."""
     tables = {path: dict(_columns(trace.table(path))) for path in trace.tables if path != "/ledger"}
-    return experiments.FIGURES[name](tables)
+    figure = experiments.FIGURES[name](tables)
+    caption = "docs/experiments.md says what to see in it."
+    return Picture("experiment", "What the experiment showed", caption, _png(figure))
 
 
 def _columns(table: TableView) -> Iterator[tuple[str, np.ndarray]]:
@@ -358,7 +361,6 @@ def _filled(tables: Mapping[str, TableView]) -> tuple[list[str], int]:
 
 
 KINDS = (
-    _Kind("experiment", "What the experiment showed", "docs/experiments.md says what to see in it.", _experiment),
     _Kind(
         "learning",
         "Accuracy and cost",

@@ -22,13 +22,16 @@ by running it. Its ``refractory_delay`` d is ``refractory_ticks`` = d - 1 here.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, cast
 
 import numpy as np
 from pydantic import Field
 
 from neurosim.models.neurons.base import SpikingParameters
 from neurosim.registry import register
+
+STEPS: Final = cast("float", np.int8(64))
+"""Steps to a unit of v: of the smallest type, so that float32 stays float32 (``models.constants``)."""
 
 
 @register("spiking", "loihi-lif")
@@ -48,7 +51,8 @@ class LoihiLeakyIntegrateAndFire(SpikingParameters):
 
 def integrate(v: float, current: float, leak: float) -> float:
     """trunc(64 decay v)/64 + I."""
-    return float(np.trunc(v * leak * 64.0) / 64.0 + current)
+    kept: float = np.trunc(v * leak * STEPS) / STEPS
+    return kept + current
 
 
 def fires(v: float, threshold: float) -> bool:
@@ -58,4 +62,5 @@ def fires(v: float, threshold: float) -> bool:
 
 def rest(v: float, leak: float) -> float:
     """trunc(64 decay v)/64: a neuron that rests takes no input."""
-    return float(np.trunc(v * leak * 64.0) / 64.0)
+    kept: float = np.trunc(v * leak * STEPS) / STEPS
+    return kept

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from neurosim import models, registry, training
+from neurosim import experiments, models, registry, training
 from neurosim.cli_out import plain, put, put_json, table
 from neurosim.errors import InputError
 from neurosim.registry import Model
@@ -54,6 +54,7 @@ def show(name: str, kind: str | None, as_json: bool) -> None:
 def _load() -> None:
     models.load_builtin()
     training.load_builtin()
+    experiments.load_builtin()
 
 
 def _find(name: str, kind: str | None) -> Model:

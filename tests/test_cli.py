@@ -209,7 +209,7 @@ def test_lists_of_files(neurosim: Call, workplace: Path, kind: files.Kind) -> No
 
 def test_lists_of_models(neurosim: Call) -> None:
     found = neurosim("model", "list", "--json").json["models"]
-    assert {"rate", "spiking", "dynamic", "input", "device", "perturbation", "cost", "trainer"} == {row["kind"] for row in found}
+    assert {"rate", "spiking", "dynamic", "input", "device", "perturbation", "cost", "trainer", "experiment"} == {row["kind"] for row in found}
     assert all(row["about"] for row in found)
     devices = neurosim("device", "list", "--json").json["models"]
     assert [row for row in found if row["kind"] == "device"] == devices

@@ -291,6 +291,19 @@ def test_nothing_contends_where_messages_are_alone() -> None:
             assert sim.run(2).ledger.time_fs == 2 * round((ns_ + 600) * 1e6), (timing, there)
 
 
+def test_a_message_to_the_next_chip_takes_the_link_between_them() -> None:
+    """Tile 0,0 of chip 0 to tile 1,1 of chip 1: three links east, one to the chip, one east and one south."""
+    where = chip(geometry={**GEOMETRY, "chips": 2}, timing={"tick_s": 1e-6, "chip_barrier_s": "1 us"})
+    there = 16 + 2 * (4 + 1)
+    expected = 6.0 + 3.7 + 30.0 + 5.1 + 4 * 4.1 + 50.0 + 6.1 + 16.0 + 4.7 + 600 + 1000
+    for timing in ("detailed", "event"):
+        sim = ns.Simulation(where, all_to_all(1, 1, (0, there)), timing=timing)
+        sim.run(1)
+        out = sim.run(3)
+        assert out.ledger.time_fs == 3 * round(expected * 1e6)
+        assert [out.counts[name] for name in HOPS] == [12, 0, 0, 3, 3]
+
+
 def test_event_and_detailed_agree_where_ways_do_not_meet() -> None:
     """Four cores send one message each to cores of their own, over links of their own."""
     net = ns.Network()

@@ -53,7 +53,7 @@ def cost(sim: ns.Simulation, seconds: float = SECONDS) -> dict[str, float]:
         ticks = int(ticks * max(2.0, 1.2 * seconds / max(took, 1e-3)))
 
 
-def two_threads(neurons: int, rounds: int = 5, ticks: int = 100) -> float:
+def two_threads(neurons: int, rounds: int = 5, ticks: int = 400) -> float:
     """Wall time of one thread over that of two; stops where a bit differs."""
     one, two = build(neurons), build(neurons, threads=2)
     for sim in (one, two):

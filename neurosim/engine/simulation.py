@@ -337,7 +337,7 @@ class Simulation:
         return self._mesh
 
     def link_loads(self) -> Integers:
-        """Messages that left each tile of the joined mesh since the simulation was built, lost ones left out.
+        """Messages that left each tile of the joined mesh since the simulation was built, also those to dead cores.
 
         ``[y, x, direction]``, directions east, west, north, south.
         """

@@ -46,6 +46,8 @@ class Levels:
     equal: Level
     target: Level
     trainers: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+    """What each run learned: data and cost."""
 
 
 def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Summary]) -> Levels:
@@ -60,7 +62,16 @@ def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Su
         Level("at equal accuracy", (common,) * len(traces), tuple(equal), _order(names, traces, equal)),
         Level("to target", tuple(goals), tuple(target), _order(names, traces, target) if len(set(goals)) == 1 else ()),
         tuple(trainer_of(trace) for trace in traces),
+        tuple(task_of(trace) for trace in traces),
     )
+
+
+def task_of(trace: Trace) -> str:
+    """The data that a run learned."""
+    try:
+        return str(tomllib.loads(trace.config.get("scenario", "")).get("task", {}).get("data", "-"))
+    except tomllib.TOMLDecodeError:
+        return "-"
 
 
 def trainer_of(trace: Trace) -> str:
@@ -207,6 +218,9 @@ def _cells(values: Sequence[Any], text: Column, key: str) -> list[str]:
 def remarks(names: Sequence[str], summaries: Sequence[Summary], found: Levels) -> list[str]:
     """What can be said of the runs, given how well prices and latencies are known."""
     lines = [*overlap_lines(names, summaries), *_time_lines(names, summaries)]
+    if len(set(found.tasks)) > 1:
+        each = ", ".join(f"{name}: {task}" for name, task in zip(names, found.tasks, strict=True))
+        lines.insert(0, f"these runs learned different things ({each}): equal accuracy is not equal work")
     equal = found.equal
     if not any(run is not None for run in equal.runs):
         return [*lines, "equal accuracy: a run was never evaluated, so there is none to compare at"]

@@ -195,6 +195,8 @@ for b in range(blocks if done > 0 else 1):
     if done > 0:
         came, low, high = all_spikes[b], all_first[b, done - 1], all_first[b, done]
     for k in range(low, high):
+        if k + 2 * AHEAD < high:
+            prefetch(first, came[k + 2 * AHEAD])
         if k + AHEAD < high:
             i = came[k + AHEAD]
             s = first[i]

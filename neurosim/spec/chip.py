@@ -164,7 +164,7 @@ class Geometry(Parameters):
         default="rows", description="tile = y x mesh_width + x (rows), or x x mesh_height + y (columns)"
     )
     link_buffer: int = Field(default=16, ge=1, description="messages that one link holds")
-    chips: int = Field(default=1, ge=1, description="chips of this kind, side by side")
+    chips: int = Field(default=1, ge=1, le=65536, description="chips of this kind, side by side")
     chip_columns: int | None = Field(default=None, ge=1, description="chips from west to east; default: all in a row")
     ranges: tuple[CoreRange, ...] = Field(default=(), description="cores with capacities of their own")
 

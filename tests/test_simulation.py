@@ -300,8 +300,9 @@ def noisy(seed: int = 3, net: Network | None = None, *, timing: str = "simple", 
 def memory(sim: Simulation) -> dict[str, npt.NDArray[Any]]:
     """Copies of the kernel's arguments by name."""
     names = (
-        "F", "N", "X", "P", "segments", "first", "target", "weight", "given_first", "given", "last", "spikes", "rank",
-        "tick_first", "moved", "progress", "R", "D",
+        "F", "N", "X", "P", "segments", "groups", "first", "target", "weight", "number", "drives", "above",
+        "drive_weight", "given_first", "given", "past", "past_first", "spikes", "rank", "tick_first", "moved", "driven",
+        "progress", "R", "D",
     )  # fmt: skip
     return {name: array.copy() for name, array in zip(names, sim._memory.arguments(), strict=True)}
 

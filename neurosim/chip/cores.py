@@ -21,6 +21,14 @@ Words = npt.NDArray[np.uint32]
 DIRECTIONS = HOPS
 
 
+@dataclass(frozen=True)
+class Group:
+    """What synapses have in common that are worked on together."""
+
+    delay_ticks: int = 1
+    transmission: float = 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Wiring:
     """All synapses of a network by their presynaptic neuron, then by their target."""
@@ -36,6 +44,9 @@ class Wiring:
     """Which k belong to which connection."""
     receptor: npt.NDArray[np.uint8] | None = None
     """The receptor that each synapse leads to; None: the first of all."""
+    groups: tuple[Group, ...] = (Group(),)
+    group: npt.NDArray[np.uint16] | None = None
+    """Which of ``groups`` each synapse belongs to; None: to the first and only one."""
 
     @property
     def synapses(self) -> int:
@@ -118,7 +129,27 @@ def wire(network: Network) -> Wiring:
         each = [np.full(len(connection), connection.receptor, np.uint8) for connection in network.connections]
         receptor = np.concatenate(each)[order]
     pre, post = source[order].astype(np.uint32), target[order].astype(np.uint32)
-    return Wiring(n, first, pre, post, position, span, receptor)
+    groups, group = _grouped(network)
+    return Wiring(n, first, pre, post, position, span, receptor, groups, None if group is None else group[order])
+
+
+def _grouped(network: Network) -> tuple[tuple[Group, ...], npt.NDArray[np.uint16] | None]:
+    """Groups by delay and transmission, and the group of every synapse in order of connection."""
+    kinds = {
+        (int(delay), each.transmission)
+        for each in network.connections
+        for delay in (np.unique(each.delay_ticks) if len(each) else ())
+    }
+    groups = tuple(Group(*kind) for kind in sorted(kinds)) or (Group(),)
+    if len(groups) == 1:
+        return groups, None
+    place = {(group.delay_ticks, group.transmission): k for k, group in enumerate(groups)}
+    parts = []
+    for each in network.connections:
+        delays, which = np.unique(np.broadcast_to(each.delay_ticks, each.pre.shape), return_inverse=True)
+        number = np.array([place[int(delay), each.transmission] for delay in delays], np.uint16)
+        parts.append(number[which] if number.size else np.zeros(0, np.uint16))
+    return groups, np.concatenate(parts)
 
 
 def route(core: Integers, wiring: Wiring, mesh: Mesh) -> Axons:

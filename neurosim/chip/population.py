@@ -53,6 +53,10 @@ class Connection:
     """One number for each synapse, in the order of ``pre`` and ``post``."""
     receptor: int
     """Which of the target's receptors they lead to."""
+    delay_ticks: Integers
+    """Ticks from a spike to its arrival: one number for all synapses, or one each."""
+    transmission: float
+    """Probability that a synapse transmits a spike, each on its own."""
     shape: tuple[int, ...]
     """The shape in which weights are given and handed back: ``(pre, post)`` of a matrix, or the length of the lists."""
 
@@ -77,6 +81,16 @@ class Connection:
         return np.broadcast_to(values, self.shape).reshape(-1)
 
 
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """Poisson events from outside the chip: every neuron of a population gets its own."""
+
+    target: Population
+    rate_Hz: float
+    weight: float
+    receptor: int
+
+
 class Network:
     """Populations of spiking neurons, connections between them, and the cores that they are placed on by hand.
 
@@ -88,6 +102,7 @@ class Network:
         models.load_builtin()
         self._populations: dict[str, Population] = {}
         self._connections: dict[tuple[str, str], Connection] = {}
+        self._drives: list[Drive] = []
         self._cores: dict[str, Integers] = {}
 
     @property
@@ -100,11 +115,16 @@ class Network:
         """All connections, in the order in which they were made."""
         return tuple(self._connections.values())
 
+    @property
+    def drives(self) -> tuple[Drive, ...]:
+        """All Poisson drives, in the order in which they were added."""
+        return tuple(self._drives)
+
     def copy(self) -> Network:
         """The network as it is now: what is added to either later, the other does not have."""
         other = Network()
         other._populations, other._connections = dict(self._populations), dict(self._connections)
-        other._cores = dict(self._cores)
+        other._cores, other._drives = dict(self._cores), list(self._drives)
         return other
 
     @property
@@ -161,13 +181,17 @@ class Network:
         pre: npt.ArrayLike | None = None,
         post: npt.ArrayLike | None = None,
         receptor: str | None = None,
+        delay_ticks: int | npt.ArrayLike = 1,
+        transmission: float = 1.0,
     ) -> Connection:
-        """Connect two populations; a spike of tick t reaches its synapses in tick t + 1.
+        """Connect two populations; what a spike of tick t brings, arrives in tick t + ``delay_ticks``.
 
         Sparse: ``pre`` and ``post`` name the two neurons of each synapse, ``weights`` is one number each or one for
         all. Dense: ``weights[pre, post]`` alone; every entry is a synapse, zeros too. A population may connect to
         itself, and two populations at most once in each direction. ``receptor``: where the synapses lead to, for target
-        neurons that have more than one (default: the first).
+        neurons that have more than one (default: the first). ``delay_ticks``: 1 to DELAY_TICKS, one number for all or
+        of the shape of the weights. ``transmission``: the probability that a synapse transmits a spike; every synapse
+        draws for every spike on its own, and what it drops is lost (blank-out).
         """
         problems: list[str] = []
         ends = [self._known(end, problems) for end in (source, target)]
@@ -190,12 +214,40 @@ class Network:
         if values is not None and values.shape != shape and (values.ndim > 0 or dense):
             needed = f"[pre, post] = {shape}, or pre and post" if dense else f"one number or {shape}"
             problems.append(f"weights: have the shape {values.shape}, needed is {needed}")
-        if problems or values is None:
+        delays, bad = _delays(delay_ticks, shape)
+        problems += bad
+        if isinstance(transmission, bool) or not isinstance(transmission, (int, float)) or not 0 <= transmission <= 1:
+            problems.append(f"transmission = {transmission!r}: must be a probability from 0 to 1")
+        if problems or values is None or delays is None:
             raise InputError(problems, where)
         held = np.broadcast_to(values, shape).reshape(-1).copy()
-        connection = Connection(source_, target_, before, after, held, place, shape)
+        connection = Connection(source_, target_, before, after, held, place, delays, float(transmission), shape)
         self._connections[source_.name, target_.name] = connection
         return connection
+
+    def add_drive(
+        self, target: Population | str, *, rate_Hz: float, weight: float, receptor: str | None = None
+    ) -> Drive:
+        """Drive every neuron of a population with Poisson events of its own, from outside the chip.
+
+        In each tick a neuron gets n events of ``weight``, n ~ Poisson(rate_Hz tick_s), as ``rate_Hz`` / r sources of
+        rate r would send. A population may have several drives.
+        """
+        problems: list[str] = []
+        target_ = self._known(target, problems)
+        if target_ is None:
+            raise InputError(problems, "add_drive")
+        place = _receptor(receptor, target_, problems)
+        for name, value in (("rate_Hz", rate_Hz), ("weight", weight)):
+            numbers, bad = read_numbers(value, name)
+            problems += bad or ([f"{name}: must be one number"] if numbers is not None and numbers.ndim else [])
+        if not problems and rate_Hz < 0.0:
+            problems.append(f"rate_Hz = {rate_Hz}: must be at least 0")
+        if problems:
+            raise InputError(problems, f"drive of {target_.name!r}")
+        drive = Drive(target_, float(rate_Hz), float(weight), place)
+        self._drives.append(drive)
+        return drive
 
     def place(self, population: Population | str, core: int | npt.ArrayLike) -> None:
         """Put a population on a core, or each of its neurons on its own (``core`` one number per neuron).
@@ -240,6 +292,9 @@ class Network:
         return found
 
 
+DELAY_TICKS = 1023
+"""The longest delay of a synapse."""
+
 KINDS = ("spiking", "dynamic", "input")
 """Kinds of neurons that a population may be of."""
 
@@ -257,6 +312,19 @@ def _receptor(name: str | None, target: Population, problems: list[str]) -> int:
         problems.append(registry.unknown(name, list(names), f"receptor of {parameters.model!r}"))
         return 0
     return 0 if name is None else names.index(name)
+
+
+def _delays(given: object, shape: tuple[int, ...]) -> tuple[Integers | None, list[str]]:
+    """Delays as one number or one for each synapse, and what is wrong with them."""
+    delays, problems = _indices(given, "delay_ticks")
+    if delays is None:
+        return None, problems
+    if delays.shape not in ((), shape):
+        return None, [f"delay_ticks: have the shape {delays.shape}, needed is one number or {shape}"]
+    wrong = delays[(delays < 1) | (delays > DELAY_TICKS)]
+    if wrong.size:
+        return None, [f"delay_ticks: {wrong.size} of {delays.size} lie outside 1 to {DELAY_TICKS}, first {wrong[0]}"]
+    return delays.reshape(-1) if delays.ndim else delays, []
 
 
 def _parameters(model: object, given: dict[str, Any]) -> NeuronParameters | list[str]:

@@ -51,6 +51,8 @@ class Books:
     updated: Integers
     """By core in use, as ``reads``: ticks in which an input arrived (where spikes are routed)."""
     reads: Integers
+    driven: Integers
+    """Events from outside, by core in use."""
     busy_fs: tuple[int, int, int]
     """Time of the ticks, barriers left out: nominal, at low and at high latencies."""
     counts: Mapping[str, Integers] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Account:
         self._set(bands)
         neurons, cores = self.meter.core.size, self.meter.cores.size
         nothing = np.zeros(cores, np.int64)
-        self.books = Books(0, 0, np.zeros(neurons, np.int64), nothing, nothing, (0, 0, 0))
+        self.books = Books(0, 0, np.zeros(neurons, np.int64), nothing, nothing, nothing, (0, 0, 0))
         self.count()
 
     def _set(self, bands: tuple[NetworkMeter, NetworkMeter, NetworkMeter]) -> None:
@@ -110,6 +112,7 @@ class Account:
             recording.spikes[books.tick] = _watched(memory, done, books.tick, recording.watched)
         self.books = replace(
             books, tick=tick, sent=sent, updated=books.updated + memory.moved[:done].sum(axis=0), reads=reads,
+            driven=books.driven + memory.all_driven[:, :done].sum(axis=(0, 1)) if memory.drives.size else books.driven,
             busy_fs=(books.busy_fs[0] + busy[0], books.busy_fs[1] + busy[1], books.busy_fs[2] + busy[2]),
         )  # fmt: skip
 
@@ -117,7 +120,7 @@ class Account:
         """Turn spikes into counts of countables."""
         books, meter = self.books, self.meter
         ticks = books.tick - books.counted
-        by_core = meter.counts(Activity(ticks, books.sent, books.updated, books.reads))
+        by_core = meter.counts(Activity(ticks, books.sent, books.updated, books.reads, books.driven))
         counts = {name: books.counts.get(name, 0) + count for name, count in by_core.items()}
         waited = [ticks * band.barrier_fs for band in self.bands]
         nominal, low, high = (busy + wait for busy, wait in zip(books.busy_fs, waited, strict=True))
@@ -128,7 +131,7 @@ class Account:
         nothing = np.zeros_like(books.updated)
         self.books = replace(
             books, counted=books.tick, sent=np.zeros_like(books.sent), updated=nothing, reads=nothing,
-            busy_fs=(0, 0, 0), counts=counts, ledger=books.ledger + done,
+            driven=nothing, busy_fs=(0, 0, 0), counts=counts, ledger=books.ledger + done,
             lost=books.lost + int(books.sent @ meter.axons.lost) if meter.axons.lost is not None else books.lost,
             routed=books.sent if books.routed is None else books.routed + books.sent,
         )  # fmt: skip

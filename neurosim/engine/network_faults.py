@@ -99,7 +99,10 @@ class NetworkFaults:
         weight[position] = memory.weight[memory.position]
         first = np.zeros(whole.neurons + 1, np.uint64)
         first[1:] = np.cumsum(np.bincount(whole.source[live], minlength=whole.neurons))
-        cut = Wiring(whole.neurons, first, whole.source[order], whole.target[order], position, whole.span,
-                     None if whole.receptor is None else whole.receptor[order])  # fmt: skip
+        cut = replace(
+            whole, first=first, source=whole.source[order], target=whole.target[order], position=position,
+            receptor=None if whole.receptor is None else whole.receptor[order],
+            group=None if whole.group is None else whole.group[order],
+        )  # fmt: skip
         memory.wire(cut, weight)
         return cut

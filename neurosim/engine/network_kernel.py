@@ -40,18 +40,30 @@ SEGMENT = ("LOW", "HIGH", "CORE", "KIND", "RESET", "REST", "POPULATION")
 """Columns of ``segments``: neurons, core in use, kind, reset, refractory ticks, and the row of ``P [population,
 number]`` that holds the coefficients of neurons with several states; ``X [state, neuron]`` holds those states."""
 
-REGISTERS = ("SEED", "TICK", "LAST_COUNT", "BEGIN", "END", "BLOCK", "GIVEN_TICK", "SATURATED")
-"""``R``: whole numbers. LAST_COUNT: how many neurons fired in the tick before; BEGIN to END - 1 are the neurons that
-the call works on, block BLOCK of all. GIVEN_TICK: the tick that
-``given_first`` begins with. SATURATED: states of fixed point that were cut."""
+REGISTERS = ("SEED", "TICK", "BEGIN", "END", "BLOCK", "GIVEN_TICK", "SATURATED")
+"""``R``: whole numbers. BEGIN to END - 1 are the neurons that the call works on, block BLOCK of all. GIVEN_TICK: the
+tick that ``given_first`` begins with. SATURATED: states of fixed point that were cut."""
+
+GROUP = ("DELAY", "BOUND", "ASCENDING")
+"""Columns of ``groups``: synapses of one delay and one transmission are worked on together. BOUND: a synapse transmits
+where its 32 random bits are below it; ASCENDING: whether the targets of each row ascend and are distinct."""
+
+ALWAYS = 1 << 32
+"""The BOUND of synapses that transmit every spike."""
+
+DRIVE = ("TO", "ROW", "ABOVE", "ABOVE_END")
+"""Columns of ``drives``: population, receptor, and which of the bounds in ``above`` are the drive's."""
 
 NOISE = ("MEMBRANE_NOISE", "READ_NOISE")
 """``D``: standard deviations."""
 
-_NAMES = (FLOATS, INTEGERS, SEGMENT, REGISTERS, NOISE)
+_NAMES = (FLOATS, INTEGERS, SEGMENT, REGISTERS, GROUP, DRIVE, NOISE)
 
 PATIENCE = 500
 """How often a thread looks whether another one is done before it lets it have the processor."""
+
+CHUNK = 2048
+"""Neurons that are updated in one vector loop before those that fired are looked for: they stay in the cache."""
 
 RESETS = {"soft": 0, "hard": 1, "none": 2}
 
@@ -95,13 +107,24 @@ def receptors_of(parameters: NeuronParameters) -> tuple[str, ...]:
     return names
 
 
-def compose(
-    kinds: Sequence[Kind], *, ranked: bool, membrane_noise: bool, read_noise: bool, receptors: int = 1
-) -> tuple[str, tuple[str, ...]]:
-    """(source text, names of the modules that it depends on).
+@dataclass(frozen=True)
+class Extras:
+    """What else the kernel text must know."""
 
-    ``ranked``: say of every spike how many neurons of its core, up to its own, were updated in the tick.
-    """
+    ranked: bool = False
+    """Say of every spike how many neurons of its core, up to its own, were updated in the tick."""
+    membrane_noise: bool = False
+    read_noise: bool = False
+    receptors: int = 1
+    """Of the neurons that have most."""
+    drops: bool = False
+    """Some synapses do not transmit every spike."""
+    driven: bool = False
+    """Some populations get Poisson events from outside."""
+
+
+def compose(kinds: Sequence[Kind], extras: Extras) -> tuple[str, tuple[str, ...]]:
+    """(source text, names of the modules that it depends on)."""
     models = {f"neuron_{k}": registry.find(kind.sort, kind.model) for k, kind in enumerate(kinds)}
     hooks = [(hook, k) for k, kind in enumerate(kinds) for hook in HOOKS[kind.sort] if _has(kind, hook)]
     head = [
@@ -109,29 +132,30 @@ def compose(
         "from __future__ import annotations",
         "import math",
         "import numpy as np",
-        "from neurosim.kernels.prefetch import AHEAD, LINE_B, RUN, prefetch",
-        "from neurosim.kernels.random import STREAM_ENCODER, STREAM_MEMBRANE_NOISE, STREAM_READ_NOISE",
-        "from neurosim.kernels.random import normal, stream_key, uniform",
+        "from neurosim.kernels.deliver import drive, remember, scatter, scatter_counting, scatter_some",
+        "from neurosim.kernels.random import STREAM_DRIVE, STREAM_ENCODER, STREAM_MEMBRANE_NOISE, STREAM_READ_NOISE",
+        "from neurosim.kernels.random import STREAM_TRANSMISSION, normal, stream_key, uniform",
         "from neurosim.kernels.threads import LINE, give_way, look, publish",
         "from neurosim.kernels.wrap import kernel",
         *(f"import {model.module_name} as _{name}" for name, model in models.items()),
         "",
-        f"PATIENCE = {PATIENCE}",
+        f"PATIENCE, ALWAYS, CHUNK = {PATIENCE}, {ALWAYS}, np.uint64({CHUNK})",
         *(f"{name} = {k}" for names in _NAMES for k, name in enumerate(names)),
         *(f"{hook}_{k} = kernel(_neuron_{k}.{hook})" for hook, k in hooks),
+        _WAKE,
+        *(_update(k, kind, extras) for k, kind in enumerate(kinds) if kind.sort != "input"),
     ]
     body = "\n".join([
-        _DELIVER.format(
-            into="current" if receptors == 1 else "flat", count="\n            events[j] += 1" if read_noise else ""
-        ),
-        _READ_NOISE if read_noise else "",
-        _MEMBRANE_NOISE if membrane_noise else "",
-        _SEGMENTS.format(kinds=indent(_branches(kinds, ranked), "    ")),
+        _deliver(extras),
+        _DRIVE if extras.driven else "",
+        _READ_NOISE if extras.read_noise else "",
+        _MEMBRANE_NOISE if extras.membrane_noise else "",
+        _SEGMENTS.format(kinds=indent(_branches(kinds, extras), "    ")),
     ])  # fmt: skip
     source = "\n".join(head) + _BURST.format(tick=indent(body, "        "))
     modules = (
-        "neurosim.kernels.wrap", "neurosim.kernels.prefetch", "neurosim.kernels.random", "neurosim.kernels.threads",
-        "neurosim.models.constants", *(model.module_name for model in models.values()),
+        "neurosim.kernels.wrap", "neurosim.kernels.deliver", "neurosim.kernels.prefetch", "neurosim.kernels.random",
+        "neurosim.kernels.threads", "neurosim.models.constants", *(model.module_name for model in models.values()),
     )  # fmt: skip
     return source, modules
 
@@ -148,18 +172,21 @@ HOOKS = {"spiking": ("integrate", "fires", "rest"), "dynamic": ("integrate", "fi
 _BURST = """
 
 @kernel(cache=True)
-def burst(F, N, X, P, segments, first, target, weight, given_first, given, last, all_spikes, all_rank, all_first,
-          all_moved, progress, R, D, ticks):
+def burst(F, N, X, P, segments, groups, first, target, weight, number, drives, above, drive_weight, given_first, given,
+          past, past_first, all_spikes, all_rank, all_first, all_moved, all_driven, progress, R, D, ticks):
     # up to ``ticks`` ticks of one block of neurons; fewer when the spikes of all blocks might be too many
     blocks, block = all_spikes.shape[0], R[BLOCK]
-    spikes, rank, tick_first, moved = all_spikes[block], all_rank[block], all_first[block], all_moved[block]
+    spikes, rank, tick_first = all_spikes[block], all_rank[block], all_first[block]
+    moved, driven = all_moved[block], all_driven[block]
     v, current, bias, threshold = F[V], F[CURRENT], F[BIAS], F[THRESHOLD]
     leak, gain, floor = F[LEAK], F[GAIN], F[FLOOR]
     flat = F[CURRENT:].reshape(-1)
-    neurons = np.uint64(F.shape[1])
     resting, events, was_moved = N[RESTING], N[EVENTS], N[MOVED]
     begin, end = np.uint64(R[BEGIN]), np.uint64(R[END])
-    count, taken = 0, 0
+    fired = np.zeros(CHUNK, np.uint8)
+    eight = fired.view(np.uint64)
+    words, numbers = np.zeros(CHUNK, np.uint32), np.zeros(CHUNK, np.uint16)
+    count, taken, delays = 0, 0, past_first.size - 1
     tick_first[0] = 0
     for done in range(ticks):
         total = F.shape[1]
@@ -180,34 +207,52 @@ def burst(F, N, X, P, segments, first, target, weight, given_first, given, last,
         taken = done + 1
         R[TICK] = tick + 1
         publish(progress, LINE * block, taken)
-    if blocks == 1 and taken > 0:
-        low = tick_first[taken - 1]
-        R[LAST_COUNT] = count - low
-        for k in range(count - low):
-            last[k] = spikes[low + k]
+    if blocks == 1:
+        remember(past, past_first, spikes, tick_first, taken)
     return taken
 """
 
+
+def _deliver(extras: Extras) -> str:
+    """Spikes of earlier ticks reach their synapses, group by group."""
+    into = "current" if extras.receptors == 1 else "flat"
+    given = "came, k_low, k_high, first[group], target, weight"
+    whole = f"scatter({given}, groups[group, ASCENDING] == 1, {into})"
+    if extras.read_noise:
+        whole = f"scatter_counting({given}, {into}, events)"
+    if extras.drops:
+        counted = "events" if extras.read_noise else "events[:0]"
+        whole = (
+            "if groups[group, BOUND] < ALWAYS:\n"
+            "    key = stream_key(R[SEED], STREAM_TRANSMISSION, 0, 0, tick)\n"
+            f"    scatter_some({given}, {into}, {counted}, number, np.uint64(groups[group, BOUND]), key)\n"
+            f"else:\n    {whole}"
+        )
+    return _DELIVER.format(whole=indent(whole, "        "))
+
+
 _DELIVER = """
-# deliver: spikes of the last tick reach their synapses
-for b in range(blocks if done > 0 else 1):
-    came, low, high = last, 0, R[LAST_COUNT]
-    if done > 0:
-        came, low, high = all_spikes[b], all_first[b, done - 1], all_first[b, done]
-    for k in range(low, high):
-        if k + 2 * AHEAD < high:
-            prefetch(first, came[k + 2 * AHEAD])
-        if k + AHEAD < high:
-            i = came[k + AHEAD]
-            s = first[i]
-            stop = min(first[i + np.uint32(1)], s + np.uint64(RUN))
-            for ask in range(s, stop, np.uint64(LINE_B // weight.itemsize)):
-                prefetch(target, ask)
-                prefetch(weight, ask)
-        i = came[k]
-        for s in range(first[i], first[i + np.uint32(1)]):
-            j = target[s]
-            {into}[j] += weight[s]{count}"""
+for group in range(groups.shape[0]):
+    since = done - groups[group, DELAY]
+    for b in range(blocks if since >= 0 else 1):
+        came, k_low, k_high = past, past_first[delays + min(since, -1)], past_first[delays + min(since, -1) + 1]
+        if since >= 0:
+            came, k_low, k_high = all_spikes[b], all_first[b, since], all_first[b, since + 1]
+{whole}"""
+
+_DRIVE = """
+driven[done, :] = 0
+for e in range(drives.shape[0]):
+    key = stream_key(R[SEED], STREAM_DRIVE, e, 0, tick)
+    for g in range(segments.shape[0]):
+        if segments[g, POPULATION] == drives[e, TO]:
+            a, stop = np.uint64(segments[g, LOW]), np.uint64(segments[g, HIGH])
+            while a < stop:
+                z = min(a + CHUNK, stop)
+                driven[done, segments[g, CORE]] += drive(
+                    a, z, key, above[drives[e, ABOVE]:drives[e, ABOVE_END]], drive_weight[e:],
+                    F[CURRENT + drives[e, ROW]], words, numbers)
+                a = z"""
 
 _READ_NOISE = """
 # every device that is read adds its own noise: the exact sum for each neuron
@@ -227,30 +272,33 @@ _SEGMENTS = """
 for g in range(segments.shape[0]):
     low, high = np.uint64(segments[g, LOW]), np.uint64(segments[g, HIGH])
     core, kind, reset, rest = segments[g, CORE], segments[g, KIND], segments[g, RESET], segments[g, REST]
-    number = segments[g, POPULATION]
-    moves = 0
+    number_of = segments[g, POPULATION]
+    moves, sleepers, cut = 0, 0, 0
 {kinds}
     busy[core] += moves"""
 
+_WAKE = """
 
-def _branches(kinds: Sequence[Kind], ranked: bool) -> str:
-    """One branch for each kind: all neurons of the segment integrate, then those above their threshold fire."""
+@kernel
+def rest_on(low, high, resting):
+    for j in range(low, high):
+        resting[j] -= resting[j] > 0
+"""
+
+
+def _branches(kinds: Sequence[Kind], extras: Extras) -> str:
+    """One branch for each kind."""
     lines = []
     for k, kind in enumerate(kinds):
-        work = {"spiking": _spiking, "dynamic": _dynamic, "input": _input}[kind.sort](k, kind, ranked)
+        work = _input(extras) if kind.sort == "input" else _advance(k, kind, extras)
         lines += [f"{'el' if k else ''}if kind == {k}:", indent(work, "    ")]
     return "\n".join(lines)
 
 
-def _spiking(k: int, kind: Kind, ranked: bool) -> str:
-    return f"{_integrate(k, kind, ranked)}\n{_fire(k, kind, ranked)}"
-
-
-def _input(k: int, kind: Kind, ranked: bool) -> str:
+def _input(extras: Extras) -> str:
     """Neurons that fire when they are told to; nothing of them is updated."""
-    rank = "\n        rank[count] = so_far" if ranked else ""
-    return f"""{"so_far = busy[core]" if ranked else ""}
-at = tick - R[GIVEN_TICK]
+    rank = "\n            rank[count] = busy[core]" if extras.ranked else ""
+    return f"""at = tick - R[GIVEN_TICK]
 if 0 <= at < given_first.shape[0] - 1:
     for s in range(given_first[at], given_first[at + 1]):
         if low <= given[s] < high:
@@ -258,45 +306,75 @@ if 0 <= at < given_first.shape[0] - 1:
             count += 1"""
 
 
-def _dynamic(k: int, kind: Kind, ranked: bool) -> str:
-    """Neurons with several states: all of them are updated in every tick; then those that fire are reset."""
-    module = kind.module
-    states, receptors = len(module.STATES), len(module.RECEPTORS)
-    old = ", ".join(f"X[{m}, j]" for m in range(states))
-    numbers = "".join(f", p_{m}" for m in range(_coefficients(kind)))
-    inputs = ["gain[j] * (current[j] + bias[j])"]
-    inputs += [f"flat[j + np.uint64({m}) * neurons]" for m in range(1, receptors)]
-    into = ", ".join(f"x_{m}" for m in range(states))
-    comma = "," if states == 1 else ""
-    lines = [f"p_{m} = P[number, {m}]" for m in range(_coefficients(kind))]
-    if kind.fixed:
-        lines += [f"step, most = P[number, {_coefficients(kind)}], P[number, {_coefficients(kind) + 1}]"]
-    if ranked:
-        lines.append("so_far = busy[core]")
-    if getattr(module, "RANDOM", False):
+def _advance(k: int, kind: Kind, extras: Extras) -> str:
+    """Neurons of a segment, chunk by chunk: all of them integrate, then those that fire are reset, by number."""
+    dynamic = kind.sort == "dynamic"
+    lines = [f"p_{m} = P[number_of, {m}]" for m in range(_numbers(kind))] if dynamic else []
+    if dynamic and _is_random(kind):
         lines.append("key = stream_key(R[SEED], STREAM_ENCODER, 0, 0, tick)")
-    body = [f"{into}{comma} = integrate_{k}({old}, {', '.join(inputs)}{numbers})"]
-    body += [f"flat[j + np.uint64({m}) * neurons] = -0.0" for m in range(receptors)]
-    if kind.fixed:
-        for m in range(states):
-            body += [
-                f"whole = math.floor(x_{m} / step + 0.5)", "R[SATURATED] += (whole > most) | (whole < -most - 1.0)",
-                f"x_{m} = min(max(whole, -most - 1.0), most) * step",
-            ]  # fmt: skip
-    body.append("moves += 1")
-    if ranked:
-        body += ["so_far += 1", "was_moved[j] = 1"]
-    draw = "uniform(key, j), " if getattr(module, "RANDOM", False) else ""
-    fire = f"""if fires_{k}({draw}{into}{numbers}):
-    {into}{comma} = reset_{k}({into}{numbers})
-    spikes[count] = j{indent(f"{chr(10)}rank[count] = so_far", "    ") if ranked else ""}
-    count += 1"""
-    if kind.rests:
-        hook = f"\n    {into}{comma} = rest_{k}({into}{numbers})" if _has(kind, "rest") else ""
-        fire = f"if resting[j] > 0:\n    resting[j] -= 1{hook}\nel{fire}\n    resting[j] = rest"
-    body.append(fire)
-    body += [f"X[{m}, j] = x_{m}" for m in range(states)]
-    return "\n".join([*lines, "for j in range(low, high):", indent("\n".join(body), "    ")])
+    if extras.ranked:
+        lines.append("so_far, seen = busy[core], low")
+    spike = indent(_spike(k, kind, extras), "            ")
+    wake = "\n    if sleepers > 0:\n        rest_on(a, z, resting)" if kind.rests else ""
+    cut = "\n    R[SATURATED] += cut" if kind.fixed else ""
+    return "\n".join([*lines, f"""a = low
+while a < high:
+    z = min(a + CHUNK, high)
+    new_moves, sleepers, cut = update_{k}(a, z, {", ".join(_arguments(kind, "own"))}, fired)
+    moves += new_moves{cut}
+    size = z - a
+    for q in range(size, (size + np.uint64(7)) & ~np.uint64(7)):
+        fired[q] = 0
+    for w in range((size + np.uint64(7)) >> np.uint64(3)):
+        if eight[w] == 0:
+            continue
+        for q in range(w << np.uint64(3), (w + np.uint64(1)) << np.uint64(3)):
+            if fired[q] == 0:
+                continue
+            j = a + q
+{spike}{wake}
+    a = z"""])  # fmt: skip
+
+
+def _spike(k: int, kind: Kind, extras: Extras) -> str:
+    """What happens to neuron j when it fires."""
+    lines = ["spikes[count] = j"]
+    if extras.ranked:
+        moved = "was_moved[seen]" if kind.sort == "spiking" else "1"
+        lines += [f"while seen <= j:\n    so_far += {moved}\n    seen += np.uint64(1)", "rank[count] = so_far"]
+    lines.append("count += 1")
+    if kind.sort == "spiking":
+        soft, hard = RESETS["soft"], RESETS["hard"]
+        lines.append(f"if reset == {soft}:\n    v[j] -= threshold[j]\nelif reset == {hard}:\n    v[j] = 0.0")
+    else:
+        states = len(kind.module.STATES)
+        numbers = "".join(f", p_{m}" for m in range(_coefficients(kind)))
+        into, old = _list("x_{}", states), ", ".join(f"X[{m}, j]" for m in range(states))
+        lines += [f"{into} = reset_{k}({old}{numbers})", *(f"X[{m}, j] = x_{m}" for m in range(states))]
+    if kind.rests:  # the tick's own count of rest comes below
+        lines.append("resting[j] = rest + 1\nsleepers += 1")
+    return "\n".join(lines)
+
+
+def _list(pattern: str, count: int) -> str:
+    """The left side of an assignment of a tuple."""
+    return ", ".join(pattern.format(m) for m in range(count)) + ("," if count == 1 else "")
+
+
+def _arguments(kind: Kind, side: str) -> list[str]:
+    """What ``update`` takes between the bounds and ``fired``; ``side``: ``own`` names within it, or in ``burst``."""
+    if kind.sort == "spiking":
+        return ["v", "current", "bias", "threshold", "leak", "gain", "floor", "resting", "was_moved"]
+    states, receptors = len(kind.module.STATES), len(kind.module.RECEPTORS)
+    inside = side == "inside"
+    arrays = [f"old_{m}" if inside else f"X[{m}]" for m in range(states)]
+    arrays += [f"in_{m}" if inside else f"F[CURRENT + {m}]" for m in range(receptors)]
+    numbers = [f"p_{m}" for m in range(_numbers(kind))]
+    return [*arrays, "bias", "gain", "resting", "was_moved", *numbers, *(["key"] if _is_random(kind) else [])]
+
+
+def _is_random(kind: Kind) -> bool:
+    return bool(getattr(kind.module, "RANDOM", False))
 
 
 def _coefficients(kind: Kind) -> int:
@@ -306,37 +384,78 @@ def _coefficients(kind: Kind) -> int:
     return taken - len(module.STATES) - len(module.RECEPTORS)
 
 
-def _integrate(k: int, kind: Kind, ranked: bool) -> str:
-    """Membranes; a neuron is updated where an input came, it has a bias or its v is not 0 (and it does not rest)."""
-    value = f"integrate_{k}(old, gain[j] * (input + bias[j]), leak[j])"
-    if kind.floor:
-        value = f"max({value}, floor[j])"
-    awake = f"v[j] = {value}"
-    moves = "(bias[j] != 0.0) | (old != 0.0) | (input != 0.0) | (not np.signbit(input))"
-    if kind.rests and _has(kind, "rest"):
-        resting = f"max(rest_{k}(old, leak[j]), floor[j])" if kind.floor else f"rest_{k}(old, leak[j])"
-        awake = f"if resting[j] == 0:\n    {awake}\nelse:\n    v[j] = {resting}"
-    elif kind.rests:
-        awake = f"if resting[j] == 0:\n    {awake}"
-        moves = f"(resting[j] == 0) & ({moves})"
-    note = "\nwas_moved[j] = does" if ranked else ""
-    work = f"input = current[j]\nold = v[j]\n{awake}\ndoes = {moves}\nmoves += does{note}\ncurrent[j] = -0.0"
-    return f"for j in range(low, high):\n{indent(work, '    ')}"
+def _numbers(kind: Kind) -> int:
+    """The same, and of fixed point the step and the highest whole number."""
+    return _coefficients(kind) + 2 * kind.fixed
 
 
-def _fire(k: int, kind: Kind, ranked: bool) -> str:
-    above = f"fires_{k}(v[j], threshold[j])" if _has(kind, "fires") else "v[j] >= threshold[j]"
-    spike = f"""\
-if {above}:
-    if reset == {RESETS["soft"]}:
-        v[j] -= threshold[j]
-    elif reset == {RESETS["hard"]}:
-        v[j] = 0.0
-    spikes[count] = j{indent(f"{chr(10)}rank[count] = so_far", "    ") if ranked else ""}
-    count += 1"""
+def _update(k: int, kind: Kind, extras: Extras) -> str:
+    """The loop that advances neurons, without a branch, so that it is a vector loop; what it notes of each:
+
+    ``fired``: whether it fires. It counts (neurons that were updated, that rest, states of fixed point that were cut).
+    """
+    body = _spiking(k, kind, extras) if kind.sort == "spiking" else _dynamic(k, kind, extras)
+    return f"""
+
+@kernel
+def update_{k}(low, high, {", ".join(_arguments(kind, "inside"))}, fired):
+    moves, sleepers, cut = 0, 0, 0
+    for j in range(low, high):
+{indent(body, "        ")}
+    return moves, sleepers, cut
+"""
+
+
+def _spiking(k: int, kind: Kind, extras: Extras) -> str:
+    """One membrane; a neuron is updated where an input came, it has a bias or its v is not 0 (and it does not rest)."""
+    low = "max({}, floor[j])" if kind.floor else "{}"
+    new = f"integrate_{k}(old, gain[j] * (input + bias[j]), leak[j])"
+    does = "(bias[j] != 0.0) | (old != 0.0) | (input != 0.0) | (not np.signbit(input))"
+    above = f"fires_{k}(new, threshold[j])" if _has(kind, "fires") else "new >= threshold[j]"
+    lines = ["input, old = current[j], v[j]", f"new = {low.format(new)}"]
     if kind.rests:
-        spike += "\n    resting[j] = rest"
-        spike = f"if resting[j] > 0:\n    resting[j] -= 1\nel{spike}"
-    if ranked:
-        spike = f"so_far += was_moved[j]\n{spike}"
-    return f"{f'so_far = busy[core]{chr(10)}' if ranked else ''}for j in range(low, high):\n{indent(spike, '    ')}"
+        lines.append("asleep = resting[j] > 0")
+        if _has(kind, "rest"):
+            lines.append(f"still = {low.format(f'rest_{k}(old, leak[j])')}")
+        else:
+            lines.append("still = old")
+            does = f"(not asleep) & ({does})"
+        lines.append("new = still if asleep else new")
+        above = f"(not asleep) & ({above})"
+    lines += [f"does = {does}", "moves += does"]
+    if extras.ranked:
+        lines.append("was_moved[j] = does")
+    lines += ["v[j] = new", "current[j] = -0.0", f"fired[j - low] = {above}"]
+    if kind.rests:
+        lines.append("sleepers += asleep")
+    return "\n".join(lines)
+
+
+def _dynamic(k: int, kind: Kind, extras: Extras) -> str:
+    """Several states: all neurons are updated in every tick."""
+    states, receptors = len(kind.module.STATES), len(kind.module.RECEPTORS)
+    numbers = "".join(f", p_{m}" for m in range(_coefficients(kind)))
+    into, plain = _list("x_{}", states), ", ".join(f"x_{m}" for m in range(states))
+    old = ", ".join(f"old_{m}[j]" for m in range(states))
+    inputs = ["gain[j] * (in_0[j] + bias[j])", *(f"in_{m}[j]" for m in range(1, receptors))]
+    lines = [f"{into} = integrate_{k}({old}, {', '.join(inputs)}{numbers})"]
+    if kind.fixed:
+        at = _coefficients(kind)
+        for m in range(states):
+            lines += [
+                f"whole = math.floor(x_{m} / p_{at} + 0.5)",
+                f"cut += (whole > p_{at + 1}) | (whole < -p_{at + 1} - 1.0)",
+                f"x_{m} = min(max(whole, -p_{at + 1} - 1.0), p_{at + 1}) * p_{at}",
+            ]  # fmt: skip
+    draw = "uniform(key, j), " if _is_random(kind) else ""
+    above = f"fires_{k}({draw}{plain}{numbers})"
+    if kind.rests:
+        lines.append("asleep = resting[j] > 0")
+        above = f"(not asleep) & ({above})"
+        if _has(kind, "rest"):
+            lines.append(f"{_list('r_{}', states)} = rest_{k}({plain}{numbers})")
+            lines += [f"x_{m} = r_{m} if asleep else x_{m}" for m in range(states)]
+        lines.append("sleepers += asleep")
+    lines += ["moves += 1", f"fired[j - low] = {above}"]
+    lines += [f"old_{m}[j] = x_{m}" for m in range(states)] + [f"in_{m}[j] = -0.0" for m in range(receptors)]
+    return "\n".join(lines)

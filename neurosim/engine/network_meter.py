@@ -39,6 +39,8 @@ class Activity:
     """Updates by core in use."""
     reads: Integers
     """Ticks by core in use in which an input arrived (counted where ``NetworkMeter.routed``)."""
+    driven: Integers
+    """Events from outside, by core in use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +142,7 @@ class NetworkMeter:
         """How often each countable happened in each core in use; messages sent and hops in the core that sends."""
         received, events = np.zeros(self.cores.size, np.int64), np.zeros(self.cores.size, np.int64)
         loops.arrivals(done.sent, self.axon_first, self.packed, self.shift, received, events)
+        events += done.driven
         counts = {
             "neuron_visited": self.neurons * done.ticks,
             "neuron_updated": done.updated.astype(np.int64),
@@ -228,4 +231,4 @@ class NetworkMeter:
     def _everything(self) -> Activity:
         """One of each thing that can happen."""
         once, here = np.ones_like(self.core), np.ones_like(self.cores)
-        return Activity(1, once, here, here)
+        return Activity(1, once, here, here, here)

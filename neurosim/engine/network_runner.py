@@ -13,6 +13,7 @@ from types import ModuleType
 from neurosim.engine import network_kernel as layout
 from neurosim.engine import network_timing, program
 from neurosim.engine.network_state import Memory
+from neurosim.kernels import deliver
 from neurosim.kernels import mesh as loops
 
 _REGISTERS_AT = -2
@@ -47,7 +48,7 @@ class Runner:
     def call(self, memory: Memory, ticks: int) -> int:
         """Take up to ``ticks`` ticks and say how many: no more than the memory has room for.
 
-        Who fired then stands in ``memory.spikes``, and in ``memory.last`` who did in the last tick.
+        Who fired then stands in ``memory.spikes``, and in ``memory.past`` who did in the last ticks.
         """
         assert self._module is not None
         ticks = min(ticks, memory.moved.shape[0])
@@ -82,9 +83,7 @@ class Runner:
             memory.rank, memory.tick_first, memory.moved,
         )  # fmt: skip
         if done:
-            low, high = int(memory.tick_first[done - 1]), int(memory.tick_first[done])
-            memory.last[: high - low] = memory.spikes[low:high]
-            memory.set("LAST_COUNT", high - low)
+            deliver.remember(memory.past, memory.past_first, memory.spikes, memory.tick_first, done)
             registers = layout.REGISTERS.index("SATURATED")
             cut = sum(int(arguments[_REGISTERS_AT][registers]) for arguments in given)
             memory.set("SATURATED", memory.get("SATURATED") + cut)

@@ -36,6 +36,9 @@ TICKS = 8192
 CELLS = 1 << 18
 """... and ticks x cores in use."""
 
+DRIVE_EVENTS = 200.0
+"""Events of a drive in one tick, at most: more are better sent as fewer of a larger weight."""
+
 NEURON_WORK = 8
 """What a neuron costs in a tick, in synapses that lead to it, for sharing out neurons to threads."""
 
@@ -51,14 +54,17 @@ class Memory:
     P: npt.NDArray[np.float64]
     """``[population, number]``: their coefficients, and of fixed point the step and the highest whole number."""
     segments: npt.NDArray[np.int64]
-    last: npt.NDArray[np.uint32]
-    """Who fired in the tick before; register LAST_COUNT says how many."""
+    past: npt.NDArray[np.uint32]
+    """Who fired in the ticks before, as many as the longest delay: ``past[past_first[k]:past_first[k + 1]]``."""
+    past_first: npt.NDArray[np.int64]
     all_spikes: npt.NDArray[np.uint32]
     """``[block, ...]``: what each block of neurons did in the last call, as in ``spikes``, ``rank``, ``tick_first``,
     ``moved``, which are of all of them together; where there is one block, they are the same memory."""
     all_rank: npt.NDArray[np.uint32]
     all_first: npt.NDArray[np.int64]
     all_moved: npt.NDArray[np.int32]
+    all_driven: npt.NDArray[np.int32]
+    """``[block, tick of the call, core in use]``: events that came from outside; of size 0 where none do."""
     progress: npt.NDArray[np.int64]
     """How many ticks of the call each block has done, one number in each line of memory."""
     home: npt.NDArray[np.uint32]
@@ -78,33 +84,62 @@ class Memory:
     given_first: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     """Input neurons that are told to fire in tick GIVEN_TICK + t are ``given[given_first[t]:given_first[t + 1]]``."""
     given: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    groups: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((1, len(layout.GROUP)), np.int64))
     first: list[npt.NDArray[np.uint64]] = field(default_factory=list)
-    """For each block: synapses of neuron i that lead into it are ``first[b][i]`` to ``first[b][i + 1] - 1``."""
-    target: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """For each block and group g: synapses of neuron i that lead into it are ``first[b][g, i]`` to
+    ``first[b][g, i + 1] - 1``."""
+    target: Array = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """16 bits where they suffice."""
     weight: Array = field(default_factory=lambda: np.zeros(0))
-    """By block, then by source, then by target: the order of ``Wiring`` where there is one block."""
+    """By block, then by group, source and target: the order of ``Wiring`` where there is one of either."""
+    number: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """Each synapse's number as it was connected (where synapses drop spikes)."""
+    drives: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, len(layout.DRIVE)), np.int64))
+    above: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    drive_weight: Array = field(default_factory=lambda: np.zeros(0))
     position: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Where the synapse stands that was connected as number k."""
 
     def wire(self, wiring: Wiring, weight: Array) -> None:
         """Take over the synapses of ``wiring``, with weights in its order."""
-        if self.blocks == 1:
-            self.first, self.position = [wiring.first], wiring.position
+        groups = len(wiring.groups)
+        if self.blocks == 1 and groups == 1:
+            self.first, self.position = [wiring.first[None]], wiring.position
             self.target, self.weight = _received(wiring), weight
-            return
-        block = np.searchsorted(np.array(self.bounds[1:]), wiring.target, side="right").astype(np.uint8)
-        order = np.argsort(block, kind="stable")
-        place = np.empty(order.size, np.int64)
-        place[order] = np.arange(order.size)
-        live = int(wiring.first[-1])  # synapses that nothing reaches stand behind all others
-        self.position, self.target, self.weight = place[wiring.position], _received(wiring)[order], weight[order]
-        self.first = []
-        sizes = np.bincount(block, minlength=len(self.bounds) - 1)
-        for b, start in enumerate(np.cumsum(sizes) - sizes):
-            source = wiring.source[:live][block[:live] == b]
-            first = np.full(wiring.neurons + 1, start, np.uint64)
-            first[1:] += np.cumsum(np.bincount(source, minlength=wiring.neurons)).astype(np.uint64)
-            self.first.append(first)
+        else:
+            group = np.zeros(1, np.uint16) if wiring.group is None else wiring.group
+            part = np.searchsorted(np.array(self.bounds[1:]), wiring.target, side="right") * groups + group
+            order = np.argsort(part, kind="stable")
+            place = np.empty(order.size, np.int64)
+            place[order] = np.arange(order.size)
+            live = int(wiring.first[-1])  # synapses that nothing reaches stand behind all others
+            self.position, self.target, self.weight = place[wiring.position], _received(wiring)[order], weight[order]
+            sizes = np.bincount(part, minlength=self.blocks * groups)
+            first = np.zeros((self.blocks * groups, wiring.neurons + 1), np.uint64)
+            for p, start in enumerate(np.cumsum(sizes) - sizes):
+                source = wiring.source[:live][part[:live] == p]
+                first[p, 1:] = np.cumsum(np.bincount(source, minlength=wiring.neurons))
+                first[p] += np.uint64(start)
+            self.first = list(first.reshape(self.blocks, groups, -1))
+        if any(group.transmission < 1.0 for group in wiring.groups):
+            self.number = np.empty(self.position.size, np.uint32)
+            self.number[self.position] = np.arange(self.position.size)
+        self.groups = self._groups(wiring)
+
+    def _groups(self, wiring: Wiring) -> npt.NDArray[np.int64]:
+        """``[group, column]`` as ``network_kernel.GROUP`` names them."""
+        climbs = np.ones(self.target.size + 1, np.bool_)  # whether a target lies above the one before
+        climbs[1:-1] = self.target[1:] > self.target[:-1]
+        rows = []
+        for g, group in enumerate(wiring.groups):
+            ascending = True
+            for first in self.first:
+                starts, ends = first[g, :-1], first[g, 1:]
+                inner = climbs[int(starts[0]) : int(ends[-1])].copy()
+                inner[(starts[starts < ends] - starts[0]).astype(np.int64)] = True
+                ascending &= bool(inner.all())
+            rows.append((group.delay_ticks, int(np.ceil(group.transmission * layout.ALWAYS)), ascending))
+        return np.array(rows, np.int64)
 
     @property
     def blocks(self) -> int:
@@ -119,9 +154,10 @@ class Memory:
             for name, value in (("BEGIN", self.bounds[block]), ("END", self.bounds[block + 1]), ("BLOCK", block),
                                 ("SATURATED", 0)):  # fmt: skip
                 registers[layout.REGISTERS.index(name)] = value
-        return (self.F, self.N, self.X, self.P, segments, self.first[block], self.target, self.weight,
-                self.given_first, self.given, self.last, self.all_spikes, self.all_rank, self.all_first,
-                self.all_moved, self.progress, registers, self.D)  # fmt: skip
+        return (self.F, self.N, self.X, self.P, segments, self.groups, self.first[block], self.target, self.weight,
+                self.number, self.drives, self.above, self.drive_weight, self.given_first, self.given, self.past,
+                self.past_first, self.all_spikes, self.all_rank, self.all_first, self.all_moved, self.all_driven,
+                self.progress, registers, self.D)  # fmt: skip
 
     def _part(self, block: int) -> npt.NDArray[np.int64]:
         """The segments of a block, cut where the block ends."""
@@ -187,17 +223,21 @@ def build(
     tick_first = np.zeros((threads, ticks + 1), np.int64)
     moved = np.zeros((threads, ticks, cores), np.int32)
     alone = threads == 1
+    delays = max(group.delay_ticks for group in wiring.groups)
+    driven = (threads, ticks, cores) if network.drives else (threads, 0, 0)
     memory = Memory(
         F=_floats(network, meter.chip, np.dtype(dtype)),
         N=np.zeros((len(layout.INTEGERS), n), np.int32),
         X=_states(network, np.dtype(dtype)),
-        P=_coefficients(network, meter.chip.timing.tick_s),
+        P=_coefficients(network, meter.chip.timing.tick_s).astype(dtype),
         segments=_segments(network, meter, kinds),
-        last=np.zeros(n, np.uint32),
+        past=np.zeros(n * delays, np.uint32),
+        past_first=np.zeros(delays + 1, np.int64),
         all_spikes=spikes,
         all_rank=rank,
         all_first=tick_first,
         all_moved=moved,
+        all_driven=np.zeros(driven, np.int32),
         progress=np.zeros(LINE * threads, np.int64),
         home=meter.here,
         spikes=spikes[0] if alone else np.zeros_like(spikes[0]),
@@ -209,6 +249,7 @@ def build(
         bounds=bounds,
     )
     memory.wire(wiring, weight)
+    _drive(memory, network, meter.chip.timing.tick_s, np.dtype(dtype))
     memory.set("SEED", seed)
     memory.set("END", n)
     return memory
@@ -247,11 +288,29 @@ def _floats(network: Network, chip: Chip, dtype: np.dtype[Any]) -> Array:
     return np.stack([*rows, *[parts["CURRENT"]] * more]).astype(dtype)
 
 
-def _received(wiring: Wiring) -> npt.NDArray[np.uint32]:
+def _received(wiring: Wiring) -> Array:
     """Where what a synapse carries is added up: its neuron, in the row of its receptor."""
-    if wiring.receptor is None:
-        return wiring.target
-    return wiring.target + np.uint32(wiring.neurons) * wiring.receptor.astype(np.uint32)
+    target = wiring.target
+    if wiring.receptor is not None:
+        target = target + np.uint32(wiring.neurons) * wiring.receptor.astype(np.uint32)
+    return target.astype(np.uint16) if int(target.max(initial=0)) < 1 << 16 else target
+
+
+def _drive(memory: Memory, network: Network, tick_s: float, dtype: np.dtype[Any]) -> None:
+    """The Poisson events that come from outside: bounds of 32 random bits, P(more than n events) = 1 - bound / 2^32."""
+    rows, bounds, names = [], [np.zeros(0, np.uint32)], [population.name for population in network.populations]
+    end = 0
+    for drive in network.drives:
+        mean = drive.rate_Hz * tick_s
+        most = int(mean + 12.0 * np.sqrt(mean) + 24.0)  # beyond, less than 2^-32 is left
+        terms = [mean / n for n in range(1, most)]
+        each = np.ceil(np.exp(-mean) * np.cumsum(np.cumprod([1.0, *terms])) * layout.ALWAYS)
+        bounds.append(each[each < layout.ALWAYS].astype(np.uint32))
+        rows.append((names.index(drive.target.name), drive.receptor, end, end + bounds[-1].size))
+        end += bounds[-1].size
+    memory.drives = np.array(rows, np.int64).reshape(-1, len(layout.DRIVE))
+    memory.above = np.concatenate(bounds)
+    memory.drive_weight = np.array([drive.weight for drive in network.drives], dtype)
 
 
 def _states(network: Network, dtype: np.dtype[Any]) -> Array:

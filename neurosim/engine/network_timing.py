@@ -107,6 +107,8 @@ class NetworkTiming:
             ),
             ticks,
         )  # fmt: skip
+        if memory.drives.size:  # events in the lower half of the word
+            found.received[...] += memory.all_driven[:, :ticks].sum(axis=0).astype(np.uint64)
         return found
 
     def times(self, memory: Memory, found: Messages, spread: Spread = in_one) -> tuple[Integers, Integers | None]:

@@ -109,13 +109,15 @@ class Simulation:
         self._memory = network_state.build(
             network, self._wiring, meter, self._devices, kinds, seed=seed, dtype=dtype, threads=threads
         )
-        source, modules = network_kernel.compose(
-            kinds,
+        extras = network_kernel.Extras(
             ranked=meter.ranked,
             membrane_noise=self.chip.neuron.membrane_noise_std > 0.0,
             read_noise=self.chip.synapse.read_noise_std > 0.0,
             receptors=self._memory.F.shape[0] - len(network_kernel.FLOATS) + 1,
+            drops=any(group.transmission < 1.0 for group in self._wiring.groups),
+            driven=bool(network.drives),
         )
+        source, modules = network_kernel.compose(kinds, extras)
         self._runner = Runner(source, modules, threads, meter.ranked)
         self._pace = 1
         self._account = Account(self._bands(meter))
@@ -194,10 +196,13 @@ class Simulation:
         if problems:
             raise InputError(problems, "events")
         every = np.concatenate(lists, axis=1)
-        every = every[:, np.lexsort((every[1], every[0]))]
-        twice = np.flatnonzero((np.diff(every, axis=1) == 0).all(axis=0))
-        if twice.size:
-            raise InputError(f"an input neuron is to fire twice in tick {int(every[0, twice[0]])}", "events")
+        size = max(self._memory.home.size, 1)
+        order = every[0] * size + every[1]
+        if (np.diff(order) <= 0).any():
+            every = np.stack(np.divmod(np.sort(order), size))
+            twice = np.flatnonzero((np.diff(every, axis=1) == 0).all(axis=0))
+            if twice.size:
+                raise InputError(f"an input neuron is to fire twice in tick {int(every[0, twice[0]])}", "events")
         memory = self._memory
         memory.given = every[1].astype(np.uint32)
         memory.given_first = np.searchsorted(every[0], np.arange(ticks + 1)) if every.size else np.zeros(1, np.int64)
@@ -271,7 +276,7 @@ class Simulation:
         """The neurons of these populations."""
         if not names:
             return None
-        watched = np.zeros(self._memory.last.size, np.bool_)
+        watched = np.zeros(self._memory.home.size, np.bool_)
         for name in names:
             watched[self._span(name)] = True
         return watched
@@ -542,9 +547,16 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, pri
     leaky = [population.name for population in network.populations if _in_seconds(population.parameters)]
     if any(connection.receptor for connection in network.connections) and chip.synapse.read_noise_std > 0.0:
         problems.append("chip.synapse.read_noise_std: noise of reads is for neurons with one receptor; use ideal=True")
-    if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky):
+    if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky or network.drives):
         reason = f"the leak of {leaky[0]!r}" if leaky else "timing='clocked'"
+        reason = reason if timing == "clocked" or leaky else "a drive's rate in Hz"
         problems.append(f"chip.timing.tick_s = 0: {reason} needs the length of a tick")
+    for drive in network.drives:
+        if (events := drive.rate_Hz * chip.timing.tick_s) > network_state.DRIVE_EVENTS:
+            problems.append(
+                f"drive of {drive.target.name!r}: {events:.4g} events in a tick of {chip.timing.tick_s:g} s; at most "
+                f"{network_state.DRIVE_EVENTS:g} can be sent: lower rate_Hz and raise the weight"
+            )
     lacking = [
         f"population {population.name!r}: chip {chip.name} has no neurons {population.parameters.model!r} "
         f"(it has {', '.join(chip.capabilities.neurons)})"

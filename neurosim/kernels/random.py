@@ -64,6 +64,7 @@ STREAM_BROADCAST_NOISE: Final = 17
 STREAM_AMPLITUDE: Final = 18
 STREAM_FEEDBACK: Final = 19
 STREAM_TRANSMISSION: Final = 20
+STREAM_DRIVE: Final = 21
 STREAM_USER: Final = 0x10000
 
 Integer: TypeAlias = int | np.integer

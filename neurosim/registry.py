@@ -13,11 +13,13 @@ kind          functions
 rate          ``activate(z)``, ``derivative(z, a)``
 spiking       ``integrate(v, current, leak)``
 dynamic       ``integrate``, ``fires``, ``reset`` and the constants ``STATES``, ``RECEPTORS`` (``neurons/dynamic.py``)
+plasticity    ``on_pre``, ``on_post``: a weight after a spike of either side (``plasticity/base.py``)
 device        ``step(w, up, scale_up, scale_down, w_min, w_max)``: the mean change by one pulse
 perturbation  ``fill(words, seed, block)``, ``value(word, n, size, amplitude)`` and the constant ``BLOCK``
 cost          ``cost(y, target, smoothing)``, ``gradient(y, target, smoothing, out)``, ``residual(c)``
 experiment    ``run(parameters, seed)``: drives a network and says whether its claims hold
 input         none: neurons that fire when they are told to
+integer       none: the schema says what a kernel of whole numbers is to do
 trainer       none: the schema says what is perturbed, measured and written
 ============  ==========================================================================================
 """
@@ -41,7 +43,9 @@ REQUIRED = {
     "rate": ("activate", "derivative"),
     "spiking": ("integrate",),
     "input": (),
+    "integer": (),
     "dynamic": ("integrate", "fires", "reset", "STATES", "RECEPTORS"),
+    "plasticity": ("on_pre", "on_post"),
     "device": ("step",),
     "perturbation": ("fill", "value", "BLOCK"),
     "cost": ("cost", "gradient", "residual"),

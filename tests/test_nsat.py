@@ -114,7 +114,10 @@ def test_stdp_golden() -> None:
 
 
 def test_any_partition_of_a_run_gives_the_same_bits() -> None:
-    whole, parts = NsatSimulation([stdp_core(rounding_bits=2)], seed=3), NsatSimulation([stdp_core(rounding_bits=2)], seed=3)
+    whole, parts = (
+        NsatSimulation([stdp_core(rounding_bits=2)], seed=3),
+        NsatSimulation([stdp_core(rounding_bits=2)], seed=3),
+    )
     one = whole.run(399, EVENTS).spikes[0][0].tolist()
     two = [tick for ticks in (100, 1, 298) for tick in parts.run(
         ticks, [event for event in EVENTS if parts.tick < event[0] <= parts.tick + ticks]).spikes[0][0].tolist()]  # fmt: skip
@@ -162,7 +165,9 @@ def test_synapses_that_share_a_weight_change_it_together() -> None:
     shared = NsatCore(2, [0, 0], (group,), (rule,), pre=[0, 1], post=[0, 1], state=[0, 0], weights=[10], pointer=[0, 0])
     simulation = NsatSimulation([shared])
     simulation.run(20, [(10, 0, 0), (10, 0, 1)])
-    apart = NsatSimulation([NsatCore(2, [0, 0], (group,), (rule,), pre=[0, 1], post=[0, 1], state=[0, 0], weights=[10, 10])])
+    apart = NsatSimulation(
+        [NsatCore(2, [0, 0], (group,), (rule,), pre=[0, 1], post=[0, 1], state=[0, 0], weights=[10, 10])]
+    )
     apart.run(20, [(10, 0, 0), (10, 0, 1)])
     once = int(apart.weights(0)[0]) - 10
     assert once > 0
@@ -229,3 +234,53 @@ def test_events_and_routes_to_nowhere_are_errors() -> None:
         NsatSimulation([error_core()]).run(5, [(1, 0, 2)])
     with pytest.raises(InputError, match="core 0 has no input 9"):
         NsatSimulation([error_core()], routes={(0, 0): [(0, 9)]})
+
+
+def test_numbers_that_do_not_fit_their_words_are_said_at_once() -> None:
+    group = NeuronGroup(**LIF)
+    with pytest.raises(InputError) as caught:
+        NsatCore(1, [0], (group,), pre=[0, 1], post=[0, 0], state=[0, 0], weights=[256, -257], start=[[40_000]])
+    text = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert "weights: 2 of 2 lie outside -256 to 255 (weight_bits = 8), first 256" in text
+    assert "start: 1 of 1 lie outside -32768 to 32767" in text
+    for wrong, said in (
+        ({"weights": [1.5, 0]}, "weights: must be whole numbers"),
+        ({"weights": [1, 2, 3]}, "weights: there are 3 for 2 synapses"),
+        ({"weights": [1], "pointer": [0, 1]}, "pointer: 1 is out of range"),
+        ({"weight_bits": 0}, "weight_bits = 0"),
+        ({"start": [[0, 0]]}, r"start: has the shape \(1, 2\), needed is \(1, 1\)"),
+        ({"inputs": -1}, "inputs = -1"),
+        ({"group": [1]}, "group: 1 is out of range"),
+        ({"post": [0]}, "must have one length"),
+    ):
+        given: dict[str, Any] = {"inputs": 1, "group": [0], "weights": [1, 2], "pre": [0, 1], "post": [0, 0],
+                                 "state": [0, 0], **wrong}  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            NsatCore(groups=(group,), **given)
+
+
+def test_limits_and_windows_leave_room() -> None:
+    with pytest.raises(ValidationError, match="lies above high"):
+        NeuronGroup(A=shifts(1), low=(5,), high=(4,))
+    with pytest.raises(ValidationError, match="lies outside 0 to 4"):
+        NeuronGroup(A=shifts(1), low=(0,), high=(4,), start=(5,))
+    for wrong in ({"window_ticks": 1024}, {"gate": (5, 5)}, {"causal_edges": (0, 5)}, {"acausal_slopes": (1, 2, -1)}):
+        with pytest.raises(ValidationError):
+            LearningGroup(**wrong)  # type: ignore[arg-type]
+
+
+def test_what_a_run_cannot_do_is_said_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        NsatSimulation([error_core()], routes={(1, 0): [(3, 0)]}, seed=-1, causal_timeout_ticks=2000)
+    text = str(caught.value)
+    for said in ("no neuron 0 in core 1", "core 3 has no input 0", "seed = -1", "causal_timeout_ticks = 2000"):
+        assert said in text
+    simulation = NsatSimulation([error_core()])
+    with pytest.raises(InputError) as caught:
+        simulation.run(-1, record=[1], weights_every=-2)
+    text = str(caught.value)
+    assert "ticks = -1" in text and "there is no core 1" in text and "weights_every = -2" in text
+    with pytest.raises(InputError, match="whole numbers"):
+        simulation.run(1, [(1, 0)])  # type: ignore[list-item]
+    assert simulation.tick == 0

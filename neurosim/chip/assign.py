@@ -51,15 +51,15 @@ def assign(network: Network, wiring: Wiring, chip: Chip, mesh: Mesh, mapping: st
     if mapping not in MAPPINGS:
         raise InputError(registry.unknown(mapping, list(MAPPINGS), "mapping"))
     capacities = Capacities.of(chip)
-    core = _by_hand(network, capacities)
-    problems = _crossings(network, wiring, chip) + _too_large(network, wiring, capacities)
+    core = placed_by_hand(network, capacities)
+    problems = _crossings(network, wiring, chip) + too_large(network, wiring, capacities)
     if not problems and (core >= 0).any():
         problems = capacities.overfull(use(core, wiring, capacities))
     if problems:
         raise CapacityError(problems)
     if (core >= 0).all():
         return core
-    core = _Mapper(network, wiring, capacities, mesh, core).run(mapping)
+    core = Mapper(network, wiring, capacities, mesh, core).run(mapping)
     problems = capacities.overfull(use(core, wiring, capacities))
     if problems:
         raise CapacityError([*problems, "way out: placing by hand, another mapping, a smaller network or another chip"])
@@ -91,7 +91,7 @@ def report(mapping: str, core: Integers, wiring: Wiring, chip: Chip, axons: core
     return Mapping(mapping, core, Utilisation(capacities, use(core, wiring, capacities)), axons.messages, axons.hops)
 
 
-def _by_hand(network: Network, capacities: Capacities) -> Integers:
+def placed_by_hand(network: Network, capacities: Capacities) -> Integers:
     """Cores as ``Network.place`` gave them, -1 elsewhere."""
     core, at, problems = np.full(network.neurons, -1, np.int64), cores.offsets(network), []
     for population in network.populations:
@@ -142,7 +142,7 @@ def _synapse(network: Network, wiring: Wiring, position: int) -> tuple[Connectio
     return network.connection(*name), k - wiring.span[name].start
 
 
-def _too_large(network: Network, wiring: Wiring, capacities: Capacities) -> list[str]:
+def too_large(network: Network, wiring: Wiring, capacities: Capacities) -> list[str]:
     """Neurons that no core can hold."""
     synapses = np.bincount(wiring.target, minlength=wiring.neurons)
     needs = {
@@ -167,7 +167,7 @@ def _too_large(network: Network, wiring: Wiring, capacities: Capacities) -> list
 
 
 @dataclass(eq=False)
-class _Mapper:
+class Mapper:
     """The arrays that the strategies work on."""
 
     network: Network

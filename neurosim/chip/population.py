@@ -6,6 +6,7 @@ description serves many simulations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,13 +15,16 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from neurosim import models, registry
+from neurosim.chip import nsat_synapses
 from neurosim.errors import InputError
 from neurosim.models.neurons.base import SpikingParameters
 from neurosim.models.neurons.dynamic import DynamicParameters
 from neurosim.models.neurons.given import InputParameters
+from neurosim.models.neurons.nsat import LearningGroup, NeuronGroup
+from neurosim.models.plasticity.base import PlasticityParameters
 from neurosim.spec.load import explain
 
-NeuronParameters: TypeAlias = SpikingParameters | DynamicParameters | InputParameters
+NeuronParameters: TypeAlias = SpikingParameters | DynamicParameters | InputParameters | NeuronGroup
 Integers: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -59,6 +63,12 @@ class Connection:
     """Probability that a synapse transmits a spike, each on its own."""
     shape: tuple[int, ...]
     """The shape in which weights are given and handed back: ``(pre, post)`` of a matrix, or the length of the lists."""
+    learning: LearningGroup | None = None
+    """How synapses onto integer neurons learn; None: they do not."""
+    shared: Integers | None = None
+    """For each synapse the place of its weight in ``weights``; None: each has a weight of its own."""
+    plasticity: PlasticityParameters | None = None
+    """How weights change with pairs of spikes; None: they do not."""
 
     @property
     def name(self) -> str:
@@ -76,6 +86,8 @@ class Connection:
         values, problems = read_numbers(weights, f"weights of {self.name}")
         if values is not None and values.shape not in ((), self.shape):
             problems.append(f"weights of {self.name}: have the shape {values.shape}, needed is {self.shape}")
+        if values is not None and self.plasticity is not None:
+            problems += _outside(values, self.plasticity, f"weights of {self.name}")
         if values is None or problems:
             raise InputError(problems)
         return np.broadcast_to(values, self.shape).reshape(-1)
@@ -148,7 +160,11 @@ class Network:
 
         ``bias``: a constant current per tick, one number for all or one each. Other keywords are the model's own
         parameters (``threshold``, ``reset``, ``refractory_ticks``, ``v_min``, ``tau_mem_s``, ...; docs/models.md).
+        Model ``nsat``: ``bias`` is one whole number for each state, as its other parameters (docs/nsat.md).
         """
+        if model == "nsat":
+            plain = isinstance(bias, (int, float)) and bias == 0.0
+            parameters, bias = (parameters if plain else {**parameters, "bias": bias}), 0.0
         problems = self._name_problems(name)
         count = _whole(size)
         if count is None or count < 1:
@@ -183,6 +199,10 @@ class Network:
         receptor: str | None = None,
         delay_ticks: int | npt.ArrayLike = 1,
         transmission: float = 1.0,
+        state: int | None = None,
+        learning: LearningGroup | Mapping[str, object] | None = None,
+        shared: npt.ArrayLike | None = None,
+        plasticity: PlasticityParameters | Mapping[str, object] | str | None = None,
     ) -> Connection:
         """Connect two populations; what a spike of tick t brings, arrives in tick t + ``delay_ticks``.
 
@@ -191,7 +211,13 @@ class Network:
         itself, and two populations at most once in each direction. ``receptor``: where the synapses lead to, for target
         neurons that have more than one (default: the first). ``delay_ticks``: 1 to DELAY_TICKS, one number for all or
         of the shape of the weights. ``transmission``: the probability that a synapse transmits a spike; every synapse
-        draws for every spike on its own, and what it drops is lost (blank-out).
+        draws for every spike on its own, and what it drops is lost (blank-out). ``plasticity``: how weights change with
+        pairs of spikes, a rule such as ``ns.Stdp(...)``, the name of one or a table (docs/network.md); such a
+        connection has one delay for all, and transmits always.
+
+        Onto neurons of model ``nsat`` (docs/nsat.md): ``state``, the number of the state that synapses lead to;
+        ``learning``, how they learn; ``shared``, for each synapse which of ``weights`` is its own, so that a kernel of
+        a convolution is stored once.
         """
         problems: list[str] = []
         ends = [self._known(end, problems) for end in (source, target)]
@@ -209,19 +235,31 @@ class Network:
             shape = (before.size,)
         values, bad = read_numbers(weights, "weights")
         problems += bad
-        place = _receptor(receptor, target_, problems)
+        place = _receptor(receptor, target_, problems, state)
+        rule = nsat_synapses.rule(target_.name, target_.parameters, learning, problems)
+        words = np.size(values) if values is not None else 0
+        aliases = nsat_synapses.places(target_.name, target_.parameters, shared, shape, words, problems)
         dense = pre is None and post is None
-        if values is not None and values.shape != shape and (values.ndim > 0 or dense):
+        if shared is not None and values is not None and values.ndim != 1:
+            problems.append(f"weights: have the shape {values.shape}, needed is a list that ``shared`` points into")
+        if values is not None and shared is None and values.shape != shape and (values.ndim > 0 or dense):
             needed = f"[pre, post] = {shape}, or pre and post" if dense else f"one number or {shape}"
             problems.append(f"weights: have the shape {values.shape}, needed is {needed}")
         delays, bad = _delays(delay_ticks, shape)
         problems += bad
         if isinstance(transmission, bool) or not isinstance(transmission, (int, float)) or not 0 <= transmission <= 1:
             problems.append(f"transmission = {transmission!r}: must be a probability from 0 to 1")
+        learns = _rule(plasticity, target_, problems)
+        if learns is not None and values is not None and delays is not None:
+            problems += _outside(values, learns, "weights")
+            problems += _unlike(delays, transmission)
         if problems or values is None or delays is None:
             raise InputError(problems, where)
-        held = np.broadcast_to(values, shape).reshape(-1).copy()
-        connection = Connection(source_, target_, before, after, held, place, delays, float(transmission), shape)
+        whole = values.shape if aliases is not None else shape
+        held = np.broadcast_to(values, whole).reshape(-1).copy()
+        connection = Connection(
+            source_, target_, before, after, held, place, delays, float(transmission), whole, rule, aliases, learns
+        )
         self._connections[source_.name, target_.name] = connection
         return connection
 
@@ -295,13 +333,16 @@ class Network:
 DELAY_TICKS = 1023
 """The longest delay of a synapse."""
 
-KINDS = ("spiking", "dynamic", "input")
+KINDS = ("spiking", "dynamic", "input", "integer")
 """Kinds of neurons that a population may be of."""
 
 
-def _receptor(name: str | None, target: Population, problems: list[str]) -> int:
+def _receptor(name: str | None, target: Population, problems: list[str], state: int | None = None) -> int:
     """The number of a receptor of ``target``; what is wrong is added to ``problems``."""
     parameters = target.parameters
+    found = nsat_synapses.state(target.name, parameters, name, state, problems)
+    if found is not None:
+        return found
     if isinstance(parameters, InputParameters):
         problems.append(f"{target.name!r} are input neurons: nothing leads to them")
         return 0
@@ -327,6 +368,50 @@ def _delays(given: object, shape: tuple[int, ...]) -> tuple[Integers | None, lis
     return delays.reshape(-1) if delays.ndim else delays, []
 
 
+def _rule(given: object, target: Population, problems: list[str]) -> PlasticityParameters | None:
+    """A rule of plasticity; what is wrong is added to ``problems``."""
+    if given is None:
+        return None
+    if isinstance(target.parameters, NeuronGroup):
+        problems.append(f"plasticity: {target.name!r} are integer neurons; how synapses onto them learn is learning")
+        return None
+    if isinstance(given, PlasticityParameters):
+        return given
+    table = {"model": given} if isinstance(given, str) else given
+    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
+        problems.append(f"plasticity = {given!r}: must be a rule, the name of one, or a table with the key 'model'")
+        return None
+    table = dict(table)
+    try:
+        schema = registry.find("plasticity", table["model"]).schema
+        rule = schema.model_validate(table)
+    except InputError as error:
+        problems += [f"plasticity: {problem}" for problem in error.problems]
+        return None
+    except ValidationError as error:
+        problems += [f"plasticity.{problem}" for problem in explain(error, schema, table)]
+        return None
+    if not isinstance(rule, PlasticityParameters):
+        problems.append(f"plasticity: the schema of {table['model']!r} must derive from PlasticityParameters")
+        return None
+    return rule
+
+
+def _outside(values: Floats, rule: PlasticityParameters, what: str) -> list[str]:
+    """Weights that a rule cannot hold."""
+    wrong = int(np.sum((values < rule.w_min) | (values > rule.w_max)))
+    bounds = f"w_min = {rule.w_min:g} to w_max = {rule.w_max:g}"
+    return [f"{what}: {wrong} of {values.size} lie outside {bounds}"] if wrong else []
+
+
+def _unlike(delays: Integers, transmission: object) -> list[str]:
+    """What synapses that learn cannot do."""
+    problems = [] if np.unique(delays).size <= 1 else ["delay_ticks: synapses that learn have one delay for all"]
+    if transmission != 1:
+        problems.append(f"transmission = {transmission!r}: synapses that learn have 1")
+    return problems
+
+
 def _parameters(model: object, given: dict[str, Any]) -> NeuronParameters | list[str]:
     """The validated parameters of a spiking model, or what is wrong with them."""
     known = {name: kind for kind in reversed(KINDS) for name in registry.names(kind)}
@@ -336,7 +421,7 @@ def _parameters(model: object, given: dict[str, Any]) -> NeuronParameters | list
         schema = registry.find(known[str(model)], str(model)).schema
     except InputError as error:
         return error.problems
-    if not issubclass(schema, (SpikingParameters, DynamicParameters, InputParameters)):
+    if not issubclass(schema, (SpikingParameters, DynamicParameters, InputParameters, NeuronGroup)):
         return [f"model {model!r}: its schema must derive from neurosim.models.neurons.base.SpikingParameters"]
     try:
         return schema.model_validate({"model": model, **given})

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from neurosim.chip.nsat import OFF, LearningGroup, NeuronGroup, NsatCore
+from neurosim.chip.nsat import NsatCore
+from neurosim.engine.nsat_arrays import Synapses, build
 from neurosim.errors import InputError
 from neurosim.kernels import nsat as kernels
 from neurosim.kernels.random import sub_key
+from neurosim.models.neurons.nsat import WINDOW
 
 Integers = npt.NDArray[np.int64]
 Event = tuple[int, int, int]
-NEVER = -2000
-"""The tick of a spike that has not been."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,8 @@ class NsatSimulation:
     """NSAT cores, driven tick by tick.
 
     ``routes``: for ``(core, neuron)`` the inputs ``(core, input)`` that its spikes are sent to. ``seed``: of noise,
-    blank-out and stochastic rounding.
+    blank-out and stochastic rounding. ``causal_timeout_ticks``: ticks after which the causal half of a pair is written
+    at the latest. Raises InputError listing all that is wrong.
     """
 
     def __init__(
@@ -54,9 +55,9 @@ class NsatSimulation:
         seed: int = 0,
         causal_timeout_ticks: int = 64,
     ) -> None:
+        self._routes = _checked(routes or {}, cores, seed, causal_timeout_ticks)
         self._cores = [_arrays(core, int(sub_key(seed, number))) for number, core in enumerate(cores)]
         self._timeout = causal_timeout_ticks
-        self._routes = _checked(routes or {}, cores)
         self._order = _order(self._routes, len(cores))
         self.tick = 0
 
@@ -69,6 +70,8 @@ class NsatSimulation:
         ``record``: cores whose states are kept. ``weights_every``: keep all weights in ticks that it divides. Raises
         InputError for events to inputs that are not there, or in the past.
         """
+        record = list(record)
+        self._check(ticks, record, weights_every)
         due = self._due(events)
         parts = [_Part(core, ticks, self.tick, number in set(record), weights_every)
                  for number, core in enumerate(self._cores)]  # fmt: skip
@@ -122,9 +125,27 @@ class NsatSimulation:
                 out.setdefault(target, []).append(np.stack([when, np.full_like(when, unit)], axis=1))
         return {target: np.concatenate(rows) for target, rows in out.items()}
 
+    def _check(self, ticks: int, record: list[int], weights_every: int) -> None:
+        """Raise InputError for what ``run`` cannot do."""
+        problems = [
+            f"{name} = {value!r}: must be a whole number of at least 0"
+            for name, value in (("ticks", ticks), ("weights_every", weights_every))
+            if not _whole(value, 0)
+        ]
+        problems += [
+            f"record: there is no core {core!r}, there are cores 0 to {len(self._cores) - 1}"
+            for core in record
+            if not _whole(core, 0, len(self._cores) - 1)
+        ]
+        if problems:
+            raise InputError(problems, "run")
+
     def _due(self, events: Iterable[Event] | npt.ArrayLike) -> list[Integers]:
         """By core, (tick, input) of all events."""
-        table = np.array(events if isinstance(events, np.ndarray) else list(events), np.int64).reshape(-1, 3)  # type: ignore[arg-type]
+        given = np.array(events if isinstance(events, np.ndarray) else list(events))  # type: ignore[arg-type]
+        if given.size and (given.dtype.kind not in "iu" or given.ndim != 2 or given.shape[1] != 3):
+            raise InputError("events: must be whole numbers (tick, core, input)")
+        table = given.reshape(-1, 3).astype(np.int64)
         inputs = np.array([core.unit.shape[0] - core.x.shape[0] for core in self._cores])
         known = (table[:, 1] >= 0) & (table[:, 1] < len(inputs))
         known[known] &= (table[known, 2] >= 0) & (table[known, 2] < inputs[table[known, 1]])
@@ -147,7 +168,7 @@ class NsatSimulation:
 
     def traces(self, core: int) -> Integers:
         """A copy of the eligibility of a core's synapses, in the order of their units."""
-        return self._cores[core].synapse[:, kernels.TRACE].copy()
+        return self._cores[core].synapse[:, kernels.TRACE].astype(np.int64)
 
     def set_weights(self, core: int, weights: npt.ArrayLike) -> None:
         """Write a core's whole weight memory; raises InputError where its shape differs or a weight is out of range."""
@@ -189,19 +210,21 @@ class _Part:
     def run(self, events: Integers, timeout: int) -> None:
         """All ticks, in stretches whose spikes fit a buffer."""
         first, units = _by_tick(events, self.start, self.ticks)
-        neurons = self.core.x.shape[0]
-        most = max(_SPIKES // max(neurons, 1), 1)
-        buffer = np.zeros((min(most, self.ticks) * neurons, 2), np.int64)
+        most = max(_SPIKES // max(self.core.x.shape[0], 1), 1)
+        buffer = np.zeros(min(most, self.ticks) * self.core.x.shape[0], np.uint32)
+        tick_first, nothing = np.zeros(min(most, self.ticks) + 1, np.int64), np.zeros((0, 1), np.int32)
         row = 0
         for at in range(0, self.ticks, most):
-            length = min(most, self.ticks - at)
-            rows = int(((self.start + at + 1 + np.arange(length)) % self.every == 0).sum()) if self.every else 0
-            found = kernels.run(
-                self.core, self.start + at, length, first[at : at + length + 1], units, timeout, buffer, self.counts,
-                self.states[at : at + length], self.weights[row : row + rows], max(self.every, 1),
+            length, start = min(most, self.ticks - at), self.start + 1 + at
+            rows = int(((start + np.arange(length)) % self.every == 0).sum()) if self.every else 0
+            kernels.run(
+                self.core, start, length, first[at : at + length + 1], units, timeout, False, buffer, tick_first,
+                self.counts, nothing, self.states[at : at + length], self.weights[row : row + rows],
+                max(self.every, 1),
             )  # fmt: skip
             row += rows
-            self.spikes.append(buffer[:found].copy())
+            tick = np.repeat(np.arange(start, start + length), np.diff(tick_first[: length + 1]))
+            self.spikes.append(np.stack([tick, buffer[: tick.size].astype(np.int64)], axis=1))
 
     def advance(self, tick: int) -> list[int]:
         """The first half of one tick; returns the neurons that fire."""
@@ -247,77 +270,34 @@ def _order(routes: Mapping[tuple[int, int], list[tuple[int, int]]], cores: int) 
 
 def _arrays(core: NsatCore, seed: int) -> kernels.Core:
     """The arrays of the kernels."""
-    groups, n, states = core.groups, core.neurons, core.states
-    pre = np.asarray(core.pre, np.int64)
+    n, pre = core.neurons, np.asarray(core.pre, np.int64)
     order = np.argsort(pre, kind="stable")
-    fan_out = np.bincount(pre, minlength=core.inputs + n)
-    terms, count = _terms(groups)
-    x = np.zeros((n, states), np.int64) if core.start is None else np.array(core.start, np.int64)
-    neuron, unit = np.zeros((n, 4), np.int64), np.zeros((core.inputs + n, 2), np.int64)
-    neuron[:, kernels.GROUP] = core.group
-    unit[:, kernels.LAST] = NEVER
-    synapse = np.zeros((pre.size, 4), np.int64)
-    for column, values in ((kernels.POST, core.post), (kernels.STATE, core.state), (kernels.POINTER, core.pointer)):
-        synapse[:, column] = np.asarray(values, np.int64)[order]
-    kinds = {rule.rule for rule in core.learning}
-    return kernels.Core(
-        x=x, new=np.zeros_like(x), arrived=np.zeros_like(x), neuron=neuron, fired=np.zeros(n, np.int64), unit=unit,
-        first=np.concatenate([[0], np.cumsum(fan_out)]).astype(np.int64), synapse=synapse,
-        memory=np.array(core.weights, np.int64),
-        rows=np.array([[each.row(name) for name in _ROWS] for each in groups], np.int64),
-        groups=np.array([
-            (each.threshold, int(each.adaptive_threshold), each.refractory_ticks, each.modulator, terms_)
-            for each, terms_ in zip(groups, count, strict=True)
-        ], np.int64),
-        terms=terms, rules=_rules(core.learning),
-        fixed=np.array([-(2**core.weight_bits), 2**core.weight_bits - 1, bool(kinds - {"trace"}), "trace" in kinds],
-                       np.int64),
-        seed=seed,
-    )  # fmt: skip
+    post, state, pointer = (np.asarray(each, np.int64)[order] for each in (core.post, core.state, core.pointer))
+    first = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=core.inputs + n))])
+    low, high = -(2**core.weight_bits), 2**core.weight_bits - 1
+    synapses = Synapses(first, post, state, pointer, np.asarray(core.weights, np.int64), low, high)
+    group = np.asarray(core.group, np.int64)
+    begin = np.array([each.row("start") for each in core.groups], np.int64)[group]
+    start = begin if core.start is None else np.asarray(core.start, np.int64)
+    return build(core.groups, core.learning, group, start, synapses, core.inputs, seed)
 
 
-_ROWS = ("bias", "noise_std", "reset", "reset_value", "low", "high", "transmit", "gain", "learning")
-"""Settings of each state, in the order of the kernels' columns."""
-
-
-def _terms(groups: Sequence[NeuronGroup]) -> tuple[Integers, Integers]:
-    """The entries of A that are not off: ``[group, n, (source, destination, shift, sign)]`` and how many."""
-    listed = []
-    for each in groups:
-        A, sign = np.array(each.A, np.int64), each.signs()
-        term, source, destination = np.nonzero(A > OFF)
-        at = term, source, destination
-        listed.append(np.stack([source, destination, A[at], sign[at]], axis=1))
-    out = np.zeros((len(groups), max(max(len(each) for each in listed), 1), 4), np.int64)
-    for n, rows in enumerate(listed):
-        out[n, : len(rows)] = rows
-    return out, np.array([len(each) for each in listed], np.int64)
-
-
-def _rules(learning: Sequence[LearningGroup]) -> Integers:
-    """A row for each learning group, in the order of the kernels' columns."""
-    rows = []
-    for rule in learning:
-        low, high = rule.gate or (-(2**62), 2**62)
-        row = [
-            _KINDS[rule.rule], rule.window_ticks, int(rule.exponential), low, high, rule.period_ticks,
-            rule.burn_in_ticks, rule.rounding_bits, rule.trace_shift,
-        ]  # fmt: skip
-        for half in ("causal", "acausal"):
-            for name in ("edges", "heights", "signs", "slopes"):
-                row += getattr(rule, f"{half}_{name}")
-        rows.append(row)
-    return np.array(rows, np.int64).reshape(len(rows), kernels.HALVES + 2 * kernels.HALF)
-
-
-_KINDS = {"stdp": kernels.RULE_STDP, "event": kernels.RULE_EVENT, "trace": kernels.RULE_TRACE}
+def _whole(value: object, low: int, high: int = 2**62) -> bool:
+    """Whether it is a whole number from ``low`` to ``high``."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= int(value) <= high
 
 
 def _checked(
-    routes: Mapping[tuple[int, int], Iterable[tuple[int, int]]], cores: Sequence[NsatCore]
+    routes: Mapping[tuple[int, int], Iterable[tuple[int, int]]], cores: Sequence[NsatCore], seed: int, timeout: int
 ) -> dict[tuple[int, int], list[tuple[int, int]]]:
-    """Routes with every end known; raises InputError."""
+    """Routes with every end known; raises InputError, for other arguments as well."""
     problems, out = [], {}
+    if not cores:
+        problems.append("cores: there must be at least one")
+    if not _whole(seed, 0, 2**63 - 1):
+        problems.append(f"seed = {seed!r}: must be a whole number from 0 to 2^63 - 1")
+    if not _whole(timeout, 1, WINDOW):
+        problems.append(f"causal_timeout_ticks = {timeout!r}: must be a whole number from 1 to {WINDOW}")
     for (core, neuron), ends in routes.items():
         if not 0 <= core < len(cores) or not 0 <= neuron < cores[core].neurons:
             problems.append(f"routes: there is no neuron {neuron} in core {core}")

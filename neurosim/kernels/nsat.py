@@ -14,20 +14,17 @@ Learning", Front. Neurosci. 12:583 (2018), arXiv 1709.10205; the order within a 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosim.kernels.random import Integer, below, normal, stream_key, sub_key, uniform
+from neurosim.kernels.words import OFF, WORD
 from neurosim.kernels.wrap import kernel
 
 Integers = npt.NDArray[np.int64]
-
-OFF: Final = -16
-"""A shift that is no connection."""
-WORD: Final = 32767
-"""States and sums of synaptic events have 16 bits."""
+Words = npt.NDArray[np.uint32]
 
 NONE, SET, ADD, HIGHEST = 0, 1, 2, 3
 """What a spike does to a state: nothing, x = value, x += value, x = max(x, value)."""
@@ -61,21 +58,25 @@ def shift_learning(x: int, a: int) -> int:
 
 
 # Columns of the arrays of a core: few arrays with many columns keep the kernels' arguments, and compiling them, short.
-GROUP, TOUCHED, RESTING, LATCHED = range(4)
-"""Of ``neuron``: its group, 1 where an event arrived, ticks of rest left, the modulator at its last spike."""
+GROUP, TOUCHED, RESTING, LATCHED, HOME = range(5)
+"""Of ``neuron``: its group (-1: it has no states and only passes events on), 1 where an event arrived, ticks of rest
+left, the modulator at its last spike, the core that it is counted on."""
 LAST, MARK = range(2)
 """Of ``unit``: the tick of its last event, 1 where it has one in this tick."""
-POST, STATE, POINTER, TRACE = range(4)
-"""Of ``synapse``: neuron and state that it leads to, place of its weight, eligibility."""
+POST, STATE, POINTER, TRACE, NUMBER = range(5)
+"""Of ``synapse``: neuron and state that it leads to, place of its weight, eligibility, the number that it draws by."""
 BIAS, NOISE, RESET, VALUE, LOW, HIGH, TRANSMIT, GAIN, LEARNING = range(9)
 """Of ``rows``: settings of each state."""
-THRESHOLD, ADAPTIVE, REFRACTORY, MODULATOR, TERMS = range(5)
-"""Of ``groups``: settings of all states together; TERMS: how many of the ``terms`` there are."""
+THRESHOLD, ADAPTIVE, REFRACTORY, MODULATOR, TERMS, STATES = range(6)
+"""Of ``groups``: settings of all states together; TERMS: how many of the ``terms`` there are, STATES: how many of the
+states are in use."""
 KIND, WINDOW, EXPONENTIAL, GATE_LOW, GATE_HIGH, PERIOD, BURN_IN, ROUNDING, DECAY, HALVES = range(10)
 """Of ``rules``; from HALVES on, for each half: two edges, three heights, three signs, three slopes."""
 HALF = 11
 LOWEST, HIGHEST_WEIGHT, BY_EVENTS, BY_TRACES = range(4)
 """Of ``fixed``: limits of weights; whether any rule learns by events, or by traces."""
+CUT, TICK = range(2)
+"""Of ``notes``: how many states and sums of events did not fit into 16 bits; the tick that comes next."""
 
 
 class Core(NamedTuple):
@@ -88,21 +89,27 @@ class Core(NamedTuple):
     arrived: Integers
     """Synaptic events of the tick before, [N, S]."""
     neuron: Integers
-    """[N, GROUP to LATCHED]."""
+    """[N, GROUP to HOME]."""
     fired: Integers
     """[N]: who fires in this tick, at the front."""
     unit: Integers
     """[M + N, LAST to MARK], inputs first."""
     first: Integers
     """[M + N + 1]: where each unit's synapses start."""
-    synapse: Integers
-    """[K, POST to TRACE], in the order of their units."""
+    synapse: npt.NDArray[np.int32]
+    """[K, POST to NUMBER], in the order of their units."""
     memory: Integers
     """Weights [W]."""
+    stuck: npt.NDArray[np.bool_]
+    """[W]: weights that never change."""
+    changed: Integers
+    """[C]: weights changed in this tick, by the core of the neuron that they lead to."""
+    notes: Integers
+    """[CUT to TICK]"""
     rows: Integers
     """[G, BIAS to LEARNING, S]."""
     groups: Integers
-    """[G, THRESHOLD to TERMS]."""
+    """[G, THRESHOLD to STATES]."""
     terms: Integers
     """[G, n, (source, destination, shift, sign)]."""
     rules: Integers
@@ -120,7 +127,9 @@ def integrate(core: Core, tick: int) -> None:
     key = stream_key(core.seed, _NOISE, 0, 0, tick)
     for j in range(x.shape[0]):
         g = core.neuron[j, GROUP]
-        for k in range(states):
+        if g < 0:
+            continue
+        for k in range(core.groups[g, STATES]):
             new[j, k] = x[j, k] + arrived[j, k] + core.rows[g, BIAS, k]
             arrived[j, k] = 0
             if core.rows[g, NOISE, k] > 0:
@@ -139,6 +148,8 @@ def fire(core: Core) -> int:
     count = 0
     for j in range(new.shape[0]):
         g = core.neuron[j, GROUP]
+        if g < 0:
+            continue
         if core.neuron[j, RESTING] > 0:
             if core.rows[g, RESET, 0] == SET:
                 new[j, 0] = core.rows[g, VALUE, 0]
@@ -147,7 +158,9 @@ def fire(core: Core) -> int:
             core.fired[count] = j
             count += 1
             core.neuron[j, RESTING] = core.groups[g, REFRACTORY]
-        for k in range(new.shape[1]):
+        for k in range(core.groups[g, STATES]):
+            if not -WORD - 1 <= new[j, k] <= WORD:
+                core.notes[CUT] += 1
             new[j, k] = min(max(new[j, k], core.rows[g, LOW, k]), core.rows[g, HIGH, k])
     return count
 
@@ -159,7 +172,7 @@ def reset_fired(core: Core, count: int) -> None:
     for n in range(count):
         j = core.fired[n]
         g = core.neuron[j, GROUP]
-        for k in range(new.shape[1]):
+        for k in range(core.groups[g, STATES]):
             if core.rows[g, RESET, k] == SET:
                 new[j, k] = core.rows[g, VALUE, k]
             elif core.rows[g, RESET, k] == ADD:
@@ -176,12 +189,12 @@ def scatter(core: Core, unit: Integer, key: Integer) -> int:
     ``transmit [group of post, state]``: of 15 events so many get through, drawn for each synapse and tick. Returns the
     number of synapses reached, blanked-out ones included.
     """
-    for s in range(core.first[unit], core.first[unit + 1]):
-        j, k = core.synapse[s, POST], core.synapse[s, STATE]
-        p = core.rows[core.neuron[j, GROUP], TRANSMIT, k]
-        if p < 15 and uniform(key, s) * 15.0 >= p:
+    for s in range(np.uint64(core.first[unit]), np.uint64(core.first[unit + 1])):  # unsigned: no index from behind
+        j, k = np.uint64(core.synapse[s, POST]), np.uint64(core.synapse[s, STATE])
+        p = core.rows[np.uint64(core.neuron[j, GROUP]), TRANSMIT, k]
+        if p < 15 and uniform(key, core.synapse[s, NUMBER]) * 15.0 >= p:
             continue
-        core.arrived[j, k] += core.memory[core.synapse[s, POINTER]]
+        core.arrived[j, k] += core.memory[np.uint64(core.synapse[s, POINTER])]
         core.neuron[j, TOUCHED] = 1
     return int(core.first[unit + 1] - core.first[unit])
 
@@ -194,6 +207,8 @@ def gain(core: Core) -> None:
             core.neuron[j, TOUCHED] = 0
             for k in range(core.arrived.shape[1]):
                 scaled = shift_learning(core.arrived[j, k], core.rows[core.neuron[j, GROUP], GAIN, k])
+                if not -WORD - 1 <= scaled <= WORD:
+                    core.notes[CUT] += 1
                 core.arrived[j, k] = min(max(scaled, -WORD - 1), WORD)
 
 
@@ -224,36 +239,35 @@ def rounded(change: int, bits: int, key: Integer, element: int) -> int:
 
 
 @kernel
-def learn(core: Core, unit: int, causal: bool, key: Integer, tick: int) -> int:
-    """Weights of the synapses that lead from a unit change: the causal half, or the other. Returns how many.
+def learn(core: Core, unit: int, causal: bool, key: Integer, tick: int) -> None:
+    """Weights of the synapses that lead from a unit change: the causal half, or the other.
 
     Synapses are only looked up from their presynaptic side. *Acausal*: at a presynaptic event, the distance to the last
     postsynaptic spike, and the modulator as it is now. *Causal*: deferred to the next presynaptic event (or to the end
     of the window), the distance of the last postsynaptic spike after the last presynaptic one, and the modulator as it
     was latched at that spike. Only the last postsynaptic spike between two presynaptic ones counts.
     """
-    done = 0
     first_neuron = core.unit.shape[0] - core.x.shape[0]
-    for s in range(core.first[unit], core.first[unit + 1]):
-        j, k = core.synapse[s, POST], core.synapse[s, STATE]
-        rule = core.rows[core.neuron[j, GROUP], LEARNING, k]
+    for s in range(np.uint64(core.first[unit]), np.uint64(core.first[unit + 1])):
+        j, k = np.uint64(core.synapse[s, POST]), np.uint64(core.synapse[s, STATE])
+        group = np.uint64(core.neuron[j, GROUP])
+        rule = core.rows[group, LEARNING, k]
         if rule < 0 or core.rules[rule, KIND] == RULE_TRACE:
             continue
-        factor = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
+        factor = core.new[j, core.groups[group, MODULATOR]]
         if core.rules[rule, KIND] == RULE_EVENT:
             if causal:
                 continue
             height, sign = core.rules[rule, HALVES + HALF + 2], 1
         elif causal:
             factor = core.neuron[j, LATCHED]
-            height, sign = segment(core, rule, 0, core.unit[first_neuron + j, LAST] - core.unit[unit, LAST])
+            height, sign = segment(core, rule, 0, core.unit[first_neuron + np.int64(j), LAST] - core.unit[unit, LAST])
         else:
-            height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + j, LAST])
+            height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + np.int64(j), LAST])
         if height <= OFF or _shut(core, rule, core.new[j, k], tick):
             continue
-        done += 1
+        core.changed[core.neuron[j, HOME]] += 1
         _change(core, s, rule, sign * shift_learning(factor, height), key)
-    return done
 
 
 @kernel
@@ -267,15 +281,17 @@ def _shut(core: Core, rule: int, state: int, tick: int) -> bool:
 
 @kernel
 def _change(core: Core, s: int, rule: int, change: int, key: Integer) -> None:
-    """Adds to a weight, rounded at random where the rule says so, and clips it."""
+    """Adds to a weight, rounded at random where the rule says so, and clips it; stuck ones are written to in vain."""
     p = core.synapse[s, POINTER]
-    total = core.memory[p] + rounded(change, core.rules[rule, ROUNDING], key, s)
+    if core.stuck[p]:
+        return
+    total = core.memory[p] + rounded(change, core.rules[rule, ROUNDING], key, core.synapse[s, NUMBER])
     core.memory[p] = min(max(total, core.fixed[LOWEST]), core.fixed[HIGHEST_WEIGHT])
 
 
 @kernel
-def follow_traces(core: Core, key: Integer, tick: int) -> int:
-    """Eligibility of all synapses that have a trace, and what the modulator makes of it. Returns how many were written.
+def follow_traces(core: Core, key: Integer, tick: int) -> None:
+    """Eligibility of all synapses that have a trace, and what the modulator makes of it.
 
         e <- e - shift(e, -decay) + sign 2^height    the latter at spikes of either side, by the time since the other's
         w <- w + e m 2^-rounding                     in every tick in which the modulator m is not 0
@@ -283,7 +299,6 @@ def follow_traces(core: Core, key: Integer, tick: int) -> int:
     Unlike the deferred rule, every tick looks at every synapse whose trace is not 0.
     """
     first_neuron = core.unit.shape[0] - core.x.shape[0]
-    done = 0
     for u in range(core.unit.shape[0]):
         for s in range(core.first[u], core.first[u + 1]):
             j, k = core.synapse[s, POST], core.synapse[s, STATE]
@@ -301,11 +316,10 @@ def follow_traces(core: Core, key: Integer, tick: int) -> int:
                 height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + j, LAST])
                 e += sign * _power(height)
             core.synapse[s, TRACE] = min(max(e, -WORD - 1), WORD)
-            done += 1
+            core.changed[core.neuron[j, HOME]] += 1
             factor = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
             if factor != 0 and not _shut(core, rule, core.new[j, k], tick):
                 _change(core, s, rule, core.synapse[s, TRACE] * factor, key)
-    return done
 
 
 @kernel
@@ -315,14 +329,16 @@ def _power(height: int) -> int:
 
 
 @kernel
-def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick: int) -> tuple[int, int]:
+def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick: int) -> int:
     """Events reach their synapses, weights change, fired neurons are reset: the second half of a tick.
 
-    ``units[:count]``: inputs with an event, in ascending order. Returns the synapses reached and the weights changed.
+    ``units[:count]``: inputs with an event, in ascending order. Returns the synapses reached; the weights changed stand
+    in ``core.changed``.
     """
     inputs = core.unit.shape[0] - core.x.shape[0]
     key = stream_key(core.seed, _BLANK, 0, 0, tick)
-    reached, changed = 0, 0
+    reached = 0
+    core.changed[:] = 0
     for n in range(fired + count):  # one call of a kernel is one copy of it: calls in two places compile twice as long
         reached += scatter(core, inputs + core.fired[n] if n < fired else units[n - fired], key)
     if reached:
@@ -341,9 +357,9 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
                     since = tick - core.unit[u, LAST]
                     due = core.unit[u, MARK] and (since < timeout or half == 1)
                     if due or (half == 0 and since == timeout):
-                        changed += learn(core, u, half == 0, keys[half], tick)
+                        learn(core, u, half == 0, keys[half], tick)
         if core.fixed[BY_TRACES]:
-            changed += follow_traces(core, keys[2], tick)
+            follow_traces(core, keys[2], tick)
     reset_fired(core, fired)
     for n in range(count):
         core.unit[units[n], LAST] = tick
@@ -352,38 +368,54 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
         core.unit[inputs + j, LAST] = tick
         core.neuron[j, LATCHED] = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
     core.x[:, :] = core.new
-    return reached, changed
+    return reached
 
 
 @kernel(cache=True)
 def run(
-    core: Core, start: int, ticks: int, first: Integers, units: Integers, timeout: int, spikes: Integers,
-    counts: Integers, states: Integers, weights: Integers, every: int,
+    core: Core, start: int, ticks: int, first: Integers, units: Integers, timeout: int, heard: bool, spikes: Words,
+    tick_first: Integers, counts: Integers, changed: npt.NDArray[np.int32], states: Integers, weights: Integers,
+    every: int,
 ) -> int:  # fmt: skip
-    """``ticks`` ticks after tick ``start`` of a core that waits for no other; returns the number of spikes.
+    """Up to ``ticks`` ticks of a core that waits for no other, the first of them ``start``; returns how many.
 
-    Inputs ``units[first[n] : first[n + 1]]``, ascending, have an event in tick start + 1 + n. ``spikes [n, (tick,
-    neuron)]`` must hold all that may come. ``counts``: fired, synapses reached, weights changed. ``states [ticks, N,
-    S]`` and ``weights [m, W]``, the latter in ticks that ``every`` divides, are filled where they have rows.
+    Inputs ``units[first[n] : first[n + 1]]``, ascending, have an event in tick start + n. Neurons that fire in it are
+    ``spikes[tick_first[n] : tick_first[n + 1]]``, ascending, with the inputs among them where ``heard``; the call ends
+    early where the next tick's might not fit. ``counts``: fired, synapses reached, weights changed. ``changed [ticks,
+    C]``, ``states [ticks, N, S]`` and ``weights [m, W]``, the latter in ticks that ``every`` divides, are filled where
+    they have rows.
     """
     total, row = 0, 0
+    tick_first[0] = 0
+    most = core.unit.shape[0] if heard else core.x.shape[0]
     for n in range(ticks):
-        tick = start + 1 + n
+        if total + most > spikes.shape[0]:
+            return n
+        tick = start + n
         integrate(core, tick)
         fired = fire(core)
-        for m in range(fired):
-            spikes[total, 0], spikes[total, 1] = tick, core.fired[m]
+        m, given = 0, first[n] if heard else first[n + 1]
+        while m < fired or given < first[n + 1]:
+            if given == first[n + 1] or (m < fired and core.fired[m] < units[given]):
+                spikes[total] = core.fired[m]
+                m += 1
+            else:
+                spikes[total] = units[given]
+                given += 1
             total += 1
-        reached, changed = hear(core, units[first[n] : first[n + 1]], first[n + 1] - first[n], fired, timeout, tick)
+        tick_first[n + 1] = total
         counts[0] += fired
-        counts[1] += reached
-        counts[2] += changed
+        counts[1] += hear(core, units[first[n] : first[n + 1]], first[n + 1] - first[n], fired, timeout, tick)
+        counts[2] += core.changed.sum()
+        if changed.shape[0]:
+            changed[n] = core.changed
         if states.shape[0]:
             states[n] = core.x
         if weights.shape[0] and tick % every == 0:
             weights[row] = core.memory
             row += 1
-    return total
+        core.notes[TICK] = tick + 1
+    return ticks
 
 
 @kernel(cache=True)
@@ -396,7 +428,6 @@ def advance(core: Core, tick: int) -> int:
 @kernel(cache=True)
 def finish(core: Core, units: Integers, fired: int, timeout: int, tick: int, counts: Integers) -> None:
     """The second half of a tick, where spikes of other cores have come; counts as in ``run``."""
-    reached, changed = hear(core, units, units.size, fired, timeout, tick)
     counts[0] += fired
-    counts[1] += reached
-    counts[2] += changed
+    counts[1] += hear(core, units, units.size, fired, timeout, tick)
+    counts[2] += core.changed.sum()

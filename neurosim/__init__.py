@@ -1,8 +1,8 @@
 """A simulator of neuromorphic chips that learn on the chip.
 
     >>> import neurosim as ns
-    >>> sorted(set(ns.__all__) - {"__version__"})
-    ['Network', 'Run', 'Simulation', 'Trace', 'open_trace', 'resume', 'run']
+    >>> print(*sorted(set(ns.__all__) - {"__version__"}))
+    DevicePair Devices Network Run Simulation SoftStdp Stdp Sweep Trace open_sweep open_trace resume run sweep
 
 Everything is loaded on first use: importing the package, or asking the command line for help, compiles nothing.
 """
@@ -15,12 +15,34 @@ from typing import TYPE_CHECKING, Any
 from neurosim._version import __version__
 
 if TYPE_CHECKING:
-    from neurosim.api import Network, Run, Simulation, Trace, open_trace, resume, run
+    from neurosim.api import Network, Run, Simulation, SoftStdp, Stdp, Trace, open_trace, resume, run
+    from neurosim.api_sweep import Sweep, open_sweep, sweep
+    from neurosim.devices.population import DevicePair, Devices
 
-__all__ = ["Network", "Run", "Simulation", "Trace", "__version__", "open_trace", "resume", "run"]
+__all__ = [
+    "DevicePair",
+    "Devices",
+    "Network",
+    "Run",
+    "Simulation",
+    "SoftStdp",
+    "Stdp",
+    "Sweep",
+    "Trace",
+    "__version__",
+    "open_sweep",
+    "open_trace",
+    "resume",
+    "run",
+    "sweep",
+]
+_SWEEPS = ("Sweep", "open_sweep", "sweep")
+_DEVICES = ("DevicePair", "Devices")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module("neurosim.api"), name)
+        home = "neurosim.api_sweep" if name in _SWEEPS else "neurosim.api"
+        home = "neurosim.devices.population" if name in _DEVICES else home
+        return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module 'neurosim' has no attribute {name!r}")

@@ -34,6 +34,8 @@ from neurosim.engine.schedule import Schedule
 from neurosim.engine.sink import NullSink
 from neurosim.errors import DivergenceError, InputError, TraceError
 from neurosim.kernels.random import RNG_VERSION
+from neurosim.models.plasticity.stdp import Stdp
+from neurosim.models.plasticity.stdp_soft import SoftStdp
 from neurosim.spec import load
 from neurosim.spec.chip import Chip
 from neurosim.spec.scenario import Scenario
@@ -42,7 +44,10 @@ from neurosim.trace.chip_map import write_chip_map
 from neurosim.trace.mapped import map_of_machine
 from neurosim.trace.network import recorded
 
-__all__ = ["Network", "Recost", "Run", "Simulation", "Trace", "open_trace", "recost", "replay", "resume", "run"]
+__all__ = [
+    "Network", "Recost", "Run", "Simulation", "SoftStdp", "Stdp", "Trace", "open_trace", "recost", "replay", "resume",
+    "run",
+]  # fmt: skip
 
 Mode = Literal["burst", "event"]
 Progress = Callable[[Control], None]

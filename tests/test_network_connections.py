@@ -238,6 +238,39 @@ def test_drives_add_up_count_by_core_and_take_time() -> None:
     np.testing.assert_allclose(out.timing.time_fs * 1e-15, slowest + 600e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("timing", ["simple", "detailed", "event"])
+def test_events_from_outside_take_the_time_of_their_core_in_every_timing_model(timing: str) -> None:
+    def run(rate_Hz: float) -> Any:
+        net = Network()
+        net.add_population("a", 8, model="if", bias=1.0, threshold=0.5, reset="hard")
+        net.add_population("b", 8, **INTEGRATORS)
+        net.connect("a", "b", weights=np.ones((8, 8)))
+        net.place("a", 0)
+        net.place("b", 1)
+        net.add_drive("b", rate_Hz=rate_Hz, weight=1.0)
+        return Simulation(toy(geometry=ROOMY), net, timing=timing).run(30, record_timing=True)
+
+    still, driven = run(0.0), run(150.0 / TICK_S)
+    events = driven.timing.counts["synaptic_event"][:, 1] - still.timing.counts["synaptic_event"][:, 1]
+    assert (events > 500).all()
+    rose = driven.timing.last_fs[:, 1] - still.timing.last_fs[:, 1]
+    np.testing.assert_array_equal(rose, events * 4_700_000)  # 4.7 ns each
+    np.testing.assert_array_equal(driven.timing.time_fs, driven.timing.last_fs[:, 1] + driven.timing.barrier_fs)
+
+
+def test_mismatch_of_neurons_with_several_states_is_refused_where_it_would_be_lost() -> None:
+    net = Network()
+    net.add_population("a", 4, model="izhikevich")
+    chip = toy(capabilities={"neurons": ["izhikevich"], "write_schemes": ["element"]},
+               neuron={"threshold_dtod": 0.1, "leak_dtod": 0.1, "membrane_noise_std": 0.1, "gain_dtod": 0.1})  # fmt: skip
+    with pytest.raises(InputError) as caught:
+        Simulation(chip, net)
+    for key in ("threshold_dtod", "leak_dtod", "membrane_noise_std"):
+        assert f"chip.neuron.{key}" in str(caught.value)
+    assert "gain_dtod" not in str(caught.value)
+    Simulation(chip, net, ideal=True)
+
+
 def test_a_neuron_that_got_no_event_is_not_updated() -> None:
     net = Network()
     net.add_population("a", 100, **INTEGRATORS)

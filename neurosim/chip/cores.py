@@ -25,6 +25,8 @@ DIRECTIONS = HOPS
 class Group:
     """What synapses have in common that are worked on together."""
 
+    plastic: int = -1
+    """The number of the connection, where its synapses learn: a group of its own; -1: they do not."""
     delay_ticks: int = 1
     transmission: float = 1.0
 
@@ -134,20 +136,24 @@ def wire(network: Network) -> Wiring:
 
 
 def _grouped(network: Network) -> tuple[tuple[Group, ...], npt.NDArray[np.uint16] | None]:
-    """Groups by delay and transmission, and the group of every synapse in order of connection."""
+    """Groups by plasticity, delay and transmission, and the group of every synapse in order of connection.
+
+    Those that do not learn come first.
+    """
+    learns = [-1 if each.plasticity is None else k for k, each in enumerate(network.connections)]
     kinds = {
-        (int(delay), each.transmission)
-        for each in network.connections
+        (plastic, int(delay), each.transmission)
+        for plastic, each in zip(learns, network.connections, strict=True)
         for delay in (np.unique(each.delay_ticks) if len(each) else ())
     }
     groups = tuple(Group(*kind) for kind in sorted(kinds)) or (Group(),)
     if len(groups) == 1:
         return groups, None
-    place = {(group.delay_ticks, group.transmission): k for k, group in enumerate(groups)}
+    place = {(group.plastic, group.delay_ticks, group.transmission): k for k, group in enumerate(groups)}
     parts = []
-    for each in network.connections:
+    for plastic, each in zip(learns, network.connections, strict=True):
         delays, which = np.unique(np.broadcast_to(each.delay_ticks, each.pre.shape), return_inverse=True)
-        number = np.array([place[int(delay), each.transmission] for delay in delays], np.uint16)
+        number = np.array([place[plastic, int(delay), each.transmission] for delay in delays], np.uint16)
         parts.append(number[which] if number.size else np.zeros(0, np.uint16))
     return groups, np.concatenate(parts)
 

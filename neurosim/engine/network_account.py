@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from neurosim.accounting import Ledger
 from neurosim.chip.population import Integers
 from neurosim.engine import network_timing
 from neurosim.engine.network_meter import Activity, NetworkMeter
 from neurosim.engine.network_output import TickTimes
+from neurosim.engine.network_spikes import Fired, Span, pick
 from neurosim.engine.network_state import Memory
 from neurosim.engine.network_timing import NetworkTiming
 from neurosim.kernels import mesh as loops
@@ -27,14 +27,14 @@ from neurosim.units import femtoseconds
 class Recording:
     """What is kept of the ticks of a run, by the first tick of the call that made them."""
 
-    watched: npt.NDArray[np.bool_] | None = None
-    """Neurons whose spikes are kept; None: of nobody."""
+    watched: tuple[Span, ...] = ()
+    """Populations whose spikes are kept."""
     timing: bool = False
     lengths: bool = False
     handed_over: list[int] = field(default_factory=lambda: [0])
     """Tick up to which blocks were handed over: one number, that changes."""
-    spikes: dict[int, tuple[Integers, Integers]] = field(default_factory=dict)
-    """(tick, neuron) of every spike."""
+    fired: dict[int, dict[str, Fired]] = field(default_factory=dict)
+    """By population."""
     times: dict[int, TickTimes] = field(default_factory=dict)
     tick_fs: dict[int, Integers] = field(default_factory=dict)
 
@@ -108,8 +108,11 @@ class Account:
                 recording.times[books.tick] = self.timing.tick_times(memory, books.tick, found, times[0], spans)
             if recording.lengths:
                 recording.tick_fs[books.tick] = times[0] + meter.barrier_fs
-        if recording.watched is not None:
-            recording.spikes[books.tick] = _watched(memory, done, books.tick, recording.watched)
+        if recording.watched:
+            first, neurons = memory.tick_first[: done + 1], books.sent.size
+            recording.fired[books.tick] = {
+                span.name: pick(memory.spikes, first, books.tick, span, neurons) for span in recording.watched
+            }
         self.books = replace(
             books, tick=tick, sent=sent, updated=books.updated + memory.moved[:done].sum(axis=0), reads=reads,
             driven=books.driven + memory.all_driven[:, :done].sum(axis=(0, 1)) if memory.drives.size else books.driven,
@@ -141,12 +144,3 @@ class Account:
         books = self.books
         now = self.meter.link_loads(np.zeros_like(books.sent) if books.routed is None else books.routed)
         return now if books.loads is None else books.loads + now
-
-
-def _watched(memory: Memory, ticks: int, first_tick: int, watched: npt.NDArray[np.bool_]) -> tuple[Integers, Integers]:
-    """(tick, neuron) of the spikes of watched neurons in the last call."""
-    first = memory.tick_first[: ticks + 1]
-    neuron = memory.spikes[: first[-1]]
-    kept = watched[neuron]
-    tick = np.repeat(np.arange(first_tick, first_tick + ticks), np.diff(first))
-    return tick[kept], neuron[kept].astype(np.int64)

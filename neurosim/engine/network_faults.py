@@ -17,7 +17,7 @@ from neurosim.chip.cores import Wiring
 from neurosim.chip.faults import Strike
 from neurosim.chip.mesh import Mesh
 from neurosim.engine import network_kernel as layout
-from neurosim.engine.network_meter import NetworkMeter
+from neurosim.engine.network_meter import Learning, NetworkMeter
 from neurosim.engine.network_state import Devices, Memory
 from neurosim.spec.chip import Chip
 
@@ -83,6 +83,7 @@ class NetworkFaults:
         alive = ~dead[core]
         meter = replace(parts.meter, axons=axons, mesh=mesh, alive=alive, has_inputs=parts.meter.has_inputs & alive)
         wiring = self._set_aside(arrives, memory)
+        meter = replace(meter, learning=Learning.of(wiring, core))
         there = meter.cores[memory.segments[:, layout.SEGMENT.index("CORE")]]
         memory.segments = memory.segments[~dead[there]]
         return Parts(mesh, wiring, meter)

@@ -25,6 +25,7 @@ from types import ModuleType
 
 from neurosim import registry
 from neurosim.chip.population import NeuronParameters
+from neurosim.engine import network_plasticity
 from neurosim.models.neurons.dynamic import DynamicParameters
 from neurosim.models.neurons.given import InputParameters
 
@@ -86,7 +87,8 @@ class Kind:
             return cls(parameters.model, False, False, "input")
         if isinstance(parameters, DynamicParameters):
             return cls(parameters.model, parameters.refractory_ticks > 0, False, "dynamic", parameters.fixed_bits > 0)
-        return cls(parameters.model, parameters.refractory_ticks > 0, parameters.v_min is not None)
+        floor = getattr(parameters, "v_min", None)
+        return cls(parameters.model, parameters.refractory_ticks > 0, floor is not None)
 
     @property
     def module(self) -> ModuleType:
@@ -121,6 +123,8 @@ class Extras:
     """Some synapses do not transmit every spike."""
     driven: bool = False
     """Some populations get Poisson events from outside."""
+    rules: tuple[str, ...] = ()
+    """Rules of plasticity, where synapses learn."""
 
 
 def compose(kinds: Sequence[Kind], extras: Extras) -> tuple[str, tuple[str, ...]]:
@@ -142,20 +146,27 @@ def compose(kinds: Sequence[Kind], extras: Extras) -> tuple[str, tuple[str, ...]
         f"PATIENCE, ALWAYS, CHUNK = {PATIENCE}, {ALWAYS}, np.uint64({CHUNK})",
         *(f"{name} = {k}" for names in _NAMES for k, name in enumerate(names)),
         *(f"{hook}_{k} = kernel(_neuron_{k}.{hook})" for hook, k in hooks),
+        *network_plasticity.definitions(extras.rules),
         _WAKE,
         *(_update(k, kind, extras) for k, kind in enumerate(kinds) if kind.sort != "input"),
     ]
     body = "\n".join([
         _deliver(extras),
+        network_plasticity.arrivals(extras.rules),
         _DRIVE if extras.driven else "",
         _READ_NOISE if extras.read_noise else "",
         _MEMBRANE_NOISE if extras.membrane_noise else "",
         _SEGMENTS.format(kinds=indent(_branches(kinds, extras), "    ")),
+        network_plasticity.changes(extras.rules),
     ])  # fmt: skip
-    source = "\n".join(head) + _BURST.format(tick=indent(body, "        "))
+    source = "\n".join(head) + _BURST.format(
+        tick=indent(body, "        "), before=network_plasticity.prologue(extras.rules),
+        more=network_plasticity.ARGUMENTS if extras.rules else "",
+    )  # fmt: skip
     modules = (
         "neurosim.kernels.wrap", "neurosim.kernels.deliver", "neurosim.kernels.prefetch", "neurosim.kernels.random",
         "neurosim.kernels.threads", "neurosim.models.constants", *(model.module_name for model in models.values()),
+        *network_plasticity.modules(extras.rules),
     )  # fmt: skip
     return source, modules
 
@@ -173,7 +184,7 @@ _BURST = """
 
 @kernel(cache=True)
 def burst(F, N, X, P, segments, groups, first, target, weight, number, drives, above, drive_weight, given_first, given,
-          past, past_first, all_spikes, all_rank, all_first, all_moved, all_driven, progress, R, D, ticks):
+          past, past_first, all_spikes, all_rank, all_first, all_moved, all_driven, {more}progress, R, D, ticks):
     # up to ``ticks`` ticks of one block of neurons; fewer when the spikes of all blocks might be too many
     blocks, block = all_spikes.shape[0], R[BLOCK]
     spikes, rank, tick_first = all_spikes[block], all_rank[block], all_first[block]
@@ -186,7 +197,7 @@ def burst(F, N, X, P, segments, groups, first, target, weight, number, drives, a
     fired = np.zeros(CHUNK, np.uint8)
     eight = fired.view(np.uint64)
     words, numbers = np.zeros(CHUNK, np.uint32), np.zeros(CHUNK, np.uint16)
-    count, taken, delays = 0, 0, past_first.size - 1
+    count, taken, delays = 0, 0, past_first.size - 1{before}
     tick_first[0] = 0
     for done in range(ticks):
         total = F.shape[1]
@@ -350,10 +361,25 @@ def _spike(k: int, kind: Kind, extras: Extras) -> str:
         states = len(kind.module.STATES)
         numbers = "".join(f", p_{m}" for m in range(_coefficients(kind)))
         into, old = _list("x_{}", states), ", ".join(f"X[{m}, j]" for m in range(states))
-        lines += [f"{into} = reset_{k}({old}{numbers})", *(f"X[{m}, j] = x_{m}" for m in range(states))]
+        lines.append(f"{into} = reset_{k}({old}{numbers})")
+        if kind.fixed:
+            lines += _on_grid(kind, "R[SATURATED]")
+        lines += [f"X[{m}, j] = x_{m}" for m in range(states)]
     if kind.rests:  # the tick's own count of rest comes below
         lines.append("resting[j] = rest + 1\nsleepers += 1")
     return "\n".join(lines)
+
+
+def _on_grid(kind: Kind, cut: str) -> list[str]:
+    """States x_0, x_1, ... rounded to whole steps and cut to their bits; ``cut`` counts those that were."""
+    at, lines = _coefficients(kind), []
+    for m in range(len(kind.module.STATES)):
+        lines += [
+            f"whole = math.floor(x_{m} / p_{at} + 0.5)",
+            f"{cut} += (whole > p_{at + 1}) | (whole < -p_{at + 1} - 1.0)",
+            f"x_{m} = min(max(whole, -p_{at + 1} - 1.0), p_{at + 1}) * p_{at}",
+        ]  # fmt: skip
+    return lines
 
 
 def _list(pattern: str, count: int) -> str:
@@ -437,16 +463,10 @@ def _dynamic(k: int, kind: Kind, extras: Extras) -> str:
     numbers = "".join(f", p_{m}" for m in range(_coefficients(kind)))
     into, plain = _list("x_{}", states), ", ".join(f"x_{m}" for m in range(states))
     old = ", ".join(f"old_{m}[j]" for m in range(states))
-    inputs = ["gain[j] * (in_0[j] + bias[j])", *(f"in_{m}[j]" for m in range(1, receptors))]
+    inputs = ["gain[j] * (in_0[j] + bias[j])", *(f"gain[j] * in_{m}[j]" for m in range(1, receptors))]
     lines = [f"{into} = integrate_{k}({old}, {', '.join(inputs)}{numbers})"]
     if kind.fixed:
-        at = _coefficients(kind)
-        for m in range(states):
-            lines += [
-                f"whole = math.floor(x_{m} / p_{at} + 0.5)",
-                f"cut += (whole > p_{at + 1}) | (whole < -p_{at + 1} - 1.0)",
-                f"x_{m} = min(max(whole, -p_{at + 1} - 1.0), p_{at + 1}) * p_{at}",
-            ]  # fmt: skip
+        lines += _on_grid(kind, "cut")
     draw = "uniform(key, j), " if _is_random(kind) else ""
     above = f"fires_{k}({draw}{plain}{numbers})"
     if kind.rests:
@@ -455,6 +475,7 @@ def _dynamic(k: int, kind: Kind, extras: Extras) -> str:
         if _has(kind, "rest"):
             lines.append(f"{_list('r_{}', states)} = rest_{k}({plain}{numbers})")
             lines += [f"x_{m} = r_{m} if asleep else x_{m}" for m in range(states)]
+            lines += _on_grid(kind, "cut") if kind.fixed else []
         lines.append("sleepers += asleep")
     lines += ["moves += 1", f"fired[j - low] = {above}"]
     lines += [f"old_{m}[j] = x_{m}" for m in range(states)] + [f"in_{m}[j] = -0.0" for m in range(receptors)]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from neurosim.accounting import PriceTable, require_prices
 from neurosim.chip.barrier import barrier_fs
-from neurosim.chip.cores import Axons
+from neurosim.chip.cores import Axons, Wiring, tallied
 from neurosim.chip.mesh import HOPS, Mesh
 from neurosim.chip.population import Integers
 from neurosim.errors import InputError
@@ -44,6 +44,33 @@ class Activity:
 
 
 @dataclass(frozen=True, eq=False)
+class Learning:
+    """Synapses that spikes change: every spike its own as it arrives, and those that lead to its neuron."""
+
+    first: Integers
+    """Entries of neuron i are ``first[i]`` to ``first[i + 1] - 1``: one for each core with such synapses of it."""
+    core: Integers
+    synapses: Integers
+    into: Integers
+    """Such synapses that lead to each neuron."""
+
+    @classmethod
+    def of(cls, wiring: Wiring, core: Integers) -> Learning | None:
+        """From the synapses that spikes reach; None where none of them learns."""
+        learns = [group.plastic >= 0 for group in wiring.groups]
+        if not any(learns):
+            return None
+        live = int(wiring.first[-1])
+        which = np.full(live, learns[0]) if wiring.group is None else np.array(learns)[wiring.group[:live]]
+        source, target = wiring.source[:live][which].astype(np.int64), wiring.target[:live][which]
+        cores = int(core.max()) + 1
+        keys, synapses = tallied(source * cores + core[target])
+        source, where = np.divmod(keys, cores)
+        first = np.searchsorted(source, np.arange(wiring.neurons + 1)).astype(np.int64)
+        return cls(first, where, synapses, np.bincount(target, minlength=wiring.neurons))
+
+
+@dataclass(frozen=True, eq=False)
 class NetworkMeter:
     """Prices and routes of one network on one chip."""
 
@@ -58,6 +85,8 @@ class NetworkMeter:
     timing: str
     alive: npt.NDArray[np.bool_] | None = None
     """Whether the neuron's core still works; None: all do."""
+    learning: Learning | None = None
+    """Synapses that spikes change; None: there are none."""
 
     @cached_property
     def cores(self) -> Integers:
@@ -75,6 +104,12 @@ class NetworkMeter:
         place = np.zeros(int(self.cores[-1]) + 1, np.uint32)
         place[self.cores] = np.arange(self.cores.size)
         return place[self.axons.core]
+
+    @cached_property
+    def learners(self) -> Integers:
+        """For every entry of ``learning``, where its core stands in ``cores``."""
+        assert self.learning is not None
+        return np.searchsorted(self.cores, self.learning.core).astype(np.int64)
 
     @cached_property
     def axon_first(self) -> npt.NDArray[np.uint32]:
@@ -162,6 +197,10 @@ class NetworkMeter:
             counts["cell_read"] = events.copy()
         if self._pair:
             counts["cell_read_conductance"] = events * self._pair
+        if self.learning is not None:
+            counts["synapse_updated"] = self._by_home(done.sent * self.learning.into)
+            changed = np.repeat(done.sent, np.diff(self.learning.first)) * self.learning.synapses
+            np.add.at(counts["synapse_updated"], self.learners, changed)
         return counts
 
     def _by_home(self, each: Integers) -> Integers:

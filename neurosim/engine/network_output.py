@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from neurosim.accounting import Bill, Ledger
 from neurosim.chip.faults import Strike
 from neurosim.chip.population import Integers
+from neurosim.engine.network_spikes import Fired
 from neurosim.errors import InputError
 from neurosim.units import FEMTOSECONDS, show
 
@@ -28,6 +30,11 @@ class SpikesByPopulation(dict[str, Spikes]):
 
     def __missing__(self, name: str) -> Spikes:
         raise KeyError(f"spikes of {name!r} were not recorded; run with record=({name!r},)")
+
+
+def listed(fired: Mapping[str, Fired]) -> SpikesByPopulation:
+    """Every spike of some populations."""
+    return SpikesByPopulation({name: Spikes(*each.listed()) for name, each in fired.items()})
 
 
 class Interval(NamedTuple):
@@ -119,12 +126,17 @@ class Block:
     """Counts and time from the run's first tick to the end of the block."""
     counts_by_core: dict[str, Integers]
     """As in ``Output``, from the run's first tick to the end of the block."""
-    spikes: SpikesByPopulation
-    """Of the block."""
+    fired: Mapping[str, Fired]
+    """Spikes of the block by population, as few bytes as they need."""
     tick_fs: Integers | None
     """Length of each tick of the block, barrier included; None where every tick lasts the same (``clocked``)."""
     timing: TickTimes | None
     """Of the block, with ``record_timing``."""
+
+    @cached_property
+    def spikes(self) -> SpikesByPopulation:
+        """Of the block: (tick, neuron) by population."""
+        return listed(self.fired)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from neurosim import registry
 from neurosim.chip.cores import Wiring
-from neurosim.chip.population import Floats, Network
+from neurosim.chip.population import Floats, Integers, Network
 from neurosim.engine import network_kernel as layout
+from neurosim.engine import network_plasticity
 from neurosim.engine.network_kernel import Kind
 from neurosim.engine.network_meter import NetworkMeter
+from neurosim.engine.network_plasticity import Plastic
 from neurosim.errors import InputError
 from neurosim.kernels import random
 from neurosim.kernels.threads import LINE
@@ -99,21 +101,20 @@ class Memory:
     drive_weight: Array = field(default_factory=lambda: np.zeros(0))
     position: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Where the synapse stands that was connected as number k."""
+    plastic: Plastic | None = None
+    """What synapses that learn need; their weights stand by target instead of by source."""
 
     def wire(self, wiring: Wiring, weight: Array) -> None:
         """Take over the synapses of ``wiring``, with weights in its order."""
         groups = len(wiring.groups)
-        if self.blocks == 1 and groups == 1:
+        if self.blocks == 1 and groups == 1 and self.plastic is None:
             self.first, self.position = [wiring.first[None]], wiring.position
             self.target, self.weight = _received(wiring), weight
         else:
             group = np.zeros(1, np.uint16) if wiring.group is None else wiring.group
             part = np.searchsorted(np.array(self.bounds[1:]), wiring.target, side="right") * groups + group
             order = np.argsort(part, kind="stable")
-            place = np.empty(order.size, np.int64)
-            place[order] = np.arange(order.size)
             live = int(wiring.first[-1])  # synapses that nothing reaches stand behind all others
-            self.position, self.target, self.weight = place[wiring.position], _received(wiring)[order], weight[order]
             sizes = np.bincount(part, minlength=self.blocks * groups)
             first = np.zeros((self.blocks * groups, wiring.neurons + 1), np.uint64)
             for p, start in enumerate(np.cumsum(sizes) - sizes):
@@ -121,17 +122,33 @@ class Memory:
                 first[p, 1:] = np.cumsum(np.bincount(source, minlength=wiring.neurons))
                 first[p] += np.uint64(start)
             self.first = list(first.reshape(self.blocks, groups, -1))
+            if self.plastic is not None:
+                self._by_target(self.plastic, wiring, order)
+            place = np.empty(order.size, np.int64)
+            place[order] = np.arange(order.size)
+            self.position, self.target, self.weight = place[wiring.position], _received(wiring)[order], weight[order]
         if any(group.transmission < 1.0 for group in wiring.groups):
             self.number = np.empty(self.position.size, np.uint32)
             self.number[self.position] = np.arange(self.position.size)
         self.groups = self._groups(wiring)
 
+    def _by_target(self, plastic: Plastic, wiring: Wiring, order: Integers) -> None:
+        """Put synapses that learn in the order of ``network_plasticity``: by postsynaptic, then presynaptic neuron."""
+        starts, ends = (np.stack([first[:, k] for first in self.first]).astype(np.int64) for k in (0, -1))
+        for g in plastic.groups:
+            for at, end in zip(starts[:, g], ends[:, g], strict=True):
+                own = order[at:end]
+                order[at:end] = own[np.lexsort((wiring.source[own], wiring.target[own]))]
+        plastic.lay_out(self.bounds, starts, ends, wiring.source[order], wiring.target[order])
+
     def _groups(self, wiring: Wiring) -> npt.NDArray[np.int64]:
-        """``[group, column]`` as ``network_kernel.GROUP`` names them."""
+        """``[group, column]`` as ``network_kernel.GROUP`` names them, of synapses that do not learn."""
         climbs = np.ones(self.target.size + 1, np.bool_)  # whether a target lies above the one before
         climbs[1:-1] = self.target[1:] > self.target[:-1]
         rows = []
         for g, group in enumerate(wiring.groups):
+            if group.plastic >= 0:  # the last ones
+                break
             ascending = True
             for first in self.first:
                 starts, ends = first[g, :-1], first[g, 1:]
@@ -139,7 +156,7 @@ class Memory:
                 inner[(starts[starts < ends] - starts[0]).astype(np.int64)] = True
                 ascending &= bool(inner.all())
             rows.append((group.delay_ticks, int(np.ceil(group.transmission * layout.ALWAYS)), ascending))
-        return np.array(rows, np.int64)
+        return np.array(rows, np.int64).reshape(-1, len(layout.GROUP))
 
     @property
     def blocks(self) -> int:
@@ -154,10 +171,11 @@ class Memory:
             for name, value in (("BEGIN", self.bounds[block]), ("END", self.bounds[block + 1]), ("BLOCK", block),
                                 ("SATURATED", 0)):  # fmt: skip
                 registers[layout.REGISTERS.index(name)] = value
+        learning = () if self.plastic is None else self.plastic.arguments(block)
         return (self.F, self.N, self.X, self.P, segments, self.groups, self.first[block], self.target, self.weight,
                 self.number, self.drives, self.above, self.drive_weight, self.given_first, self.given, self.past,
                 self.past_first, self.all_spikes, self.all_rank, self.all_first, self.all_moved, self.all_driven,
-                self.progress, registers, self.D)  # fmt: skip
+                *learning, self.progress, registers, self.D)  # fmt: skip
 
     def _part(self, block: int) -> npt.NDArray[np.int64]:
         """The segments of a block, cut where the block ends."""
@@ -248,6 +266,7 @@ def build(
         D=np.array([meter.chip.neuron.membrane_noise_std, meter.chip.synapse.read_noise_std]),
         bounds=bounds,
     )
+    memory.plastic = network_plasticity.build(network, wiring, meter.chip.timing.tick_s, dtype, memory.blocks)
     memory.wire(wiring, weight)
     _drive(memory, network, meter.chip.timing.tick_s, np.dtype(dtype))
     memory.set("SEED", seed)
@@ -310,7 +329,7 @@ def _drive(memory: Memory, network: Network, tick_s: float, dtype: np.dtype[Any]
         end += bounds[-1].size
     memory.drives = np.array(rows, np.int64).reshape(-1, len(layout.DRIVE))
     memory.above = np.concatenate(bounds)
-    memory.drive_weight = np.array([drive.weight for drive in network.drives], dtype)
+    memory.drive_weight = np.array([drive.weight for drive in network.drives], dtype) + dtype.type(0.0)  # no -0.0
 
 
 def _states(network: Network, dtype: np.dtype[Any]) -> Array:

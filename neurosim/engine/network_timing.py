@@ -22,6 +22,7 @@ from neurosim.engine.network_meter import NetworkMeter
 from neurosim.engine.network_output import TickTimes
 from neurosim.engine.network_state import Memory
 from neurosim.kernels import mesh as loops
+from neurosim.kernels import stdp
 from neurosim.units import femtoseconds
 
 Spread = Callable[[Callable[[int, int], None], int], None]
@@ -70,6 +71,8 @@ class NetworkTiming:
     def __init__(self, bands: Sequence[NetworkMeter]) -> None:
         self.meter = meter = bands[0]
         self.latency = np.stack([band.latencies for band in bands])
+        updates = np.array([band.latency("synapse_updated") for band in bands], np.int64)
+        self.update_fs = updates[:1] if (updates == updates[0]).all() else updates
         self.read_fs = np.stack([band.read_fs() for band in bands])
         if (self.latency == self.latency[0]).all() and (self.read_fs == self.read_fs[0]).all():
             self.latency, self.read_fs = self.latency[:1], self.read_fs[:1]
@@ -113,9 +116,10 @@ class NetworkTiming:
 
     def times(self, memory: Memory, found: Messages, spread: Spread = in_one) -> tuple[Integers, Integers | None]:
         """(time of each tick without its barrier [band, tick], spans [SPANS, tick, core] where known), in fs."""
+        learning = self.learning(memory, found.sent.shape[0])
         match self.meter.timing:
             case "simple":
-                return self.simple(memory, found, spread), None
+                return self.simple(memory, found, spread) + learning, None
             case "detailed":
                 times, spans = self.detailed(memory, found, spread)
             case "event":
@@ -123,7 +127,32 @@ class NetworkTiming:
             case _:
                 each = femtoseconds(self.meter.chip.timing.tick_s)
                 return np.full((1, found.sent.shape[0]), each), None
-        return times[None], spans
+        if memory.drives.size:
+            times = np.maximum(times, self.driven(memory, spans))
+        return times[None] + learning[:1], spans
+
+    def driven(self, memory: Memory, spans: Integers) -> Integers:
+        """When the last core is done with events from outside, [tick] in fs: it works on them after its messages.
+
+        ``spans`` is brought up to that. A core that got no message reads its array for them.
+        """
+        events = memory.all_driven[:, : spans.shape[1]].sum(axis=0, dtype=np.int64)
+        took = events * self.latency[0, loops.EVENT]
+        took += np.where((events > 0) & (spans[loops.LAST] == 0), self.read_fs[0], 0)
+        spans[loops.LAST] += took
+        return np.asarray(spans[loops.LAST].max(axis=1))
+
+    def learning(self, memory: Memory, ticks: int) -> Integers:
+        """Time of changing synapses, ``[band, tick]`` in fs: after all else, until the core with most is done."""
+        meter, most = self.meter, np.zeros(ticks, np.int64)
+        if meter.learning is None:
+            return most[None]
+        of = meter.learning
+        stdp.busiest(
+            memory.spikes, memory.tick_first, of.first, meter.learners, of.synapses, of.into, meter.here,
+            np.zeros(meter.cores.size, np.int64), most,
+        )  # fmt: skip
+        return self.update_fs[:, None] * most
 
     def simple(self, memory: Memory, found: Messages, spread: Spread = in_one) -> Integers:
         """Time of the slowest core, ``[band, tick]`` in fs."""
@@ -229,7 +258,7 @@ class NetworkTiming:
         generation += counts["neuron_fired"] * cost[loops.FIRED] + counts["message"] * cost[loops.MESSAGE]
         received = counts["message_received"]
         processing = received * cost[loops.RECEIVED] + counts["synaptic_event"] * cost[loops.EVENT]
-        processing += np.where(received > 0, self.read_fs[0], 0)
+        processing += np.where(found.received > 0, self.read_fs[0], 0)
         if spans is None:
             spans = np.stack([generation, np.zeros_like(generation), processing])
         crossed = np.zeros((ticks, len(HOPS)), np.int64)

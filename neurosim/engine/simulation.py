@@ -11,32 +11,36 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosim import models, registry
 from neurosim.accounting import Band, Bill, Ledger, PriceTable, bill, price_table
-from neurosim.chip import assign, cores, faults
+from neurosim.chip import assign, cores, faults, nsat_places
 from neurosim.chip.mesh import Mesh
 from neurosim.chip.population import Connection, Integers, Network, NeuronParameters, Population, read_numbers
 from neurosim.chip.utilisation import Mapping as MappingReport
-from neurosim.engine import network_faults, network_kernel, network_state
+from neurosim.engine import network_faults, network_kernel, network_plasticity, network_state, nsat_network
 from neurosim.engine.network_account import Account, Books, Recording
-from neurosim.engine.network_meter import TIMINGS, NetworkMeter
-from neurosim.engine.network_output import Block, Output, Spikes, SpikesByPopulation, TickTimes
+from neurosim.engine.network_meter import TIMINGS, Learning, NetworkMeter
+from neurosim.engine.network_output import Block, Output, TickTimes, listed
 from neurosim.engine.network_runner import Runner
+from neurosim.engine.network_spikes import Fired, Span
 from neurosim.errors import CapabilityError, InputError
 from neurosim.models.neurons.base import SpikingParameters
 from neurosim.models.neurons.dynamic import DynamicParameters
 from neurosim.models.neurons.given import InputParameters
+from neurosim.models.neurons.nsat import NeuronGroup
 from neurosim.spec import load
 from neurosim.spec.chip import Chip, Faults
 from neurosim.spec.chip import ideal as without_imperfections
 
 DTYPES = ("float32", "float64")
 BANDS: tuple[Band, ...] = ("nominal", "low", "high")
+FLOAT32_BITS = 25
+"""Bits of a fixed-point state, sign included, that a float32 holds exactly."""
 THREADS = 64
 """More are refused: a slip of the keyboard, not a computer."""
 
@@ -49,6 +53,9 @@ SETTABLE = ("v", "bias")
 
 CALL_S = 0.1
 """Host time that one kernel call aims at: Python sees a Ctrl-C when it returns."""
+
+SLOW_S = (50e-9, 5e-9)
+"""More than a neuron and a synapse take in a tick, for the first call, when nothing has been timed yet."""
 
 
 class Simulation:
@@ -95,15 +102,43 @@ class Simulation:
         self._first = cores.offsets(network)
         self._wiring = cores.wire(network)
         self._mesh = faults.mesh(self.chip)
-        core = assign.assign(network, self._wiring, self.chip, self._mesh, mapping)
+        integer = nsat_places.wanted(network)
+        places = nsat_places.Places(network, self._wiring, self.chip, self._mesh) if integer else None
+        self._places = places
+        core = (
+            places.assign(mapping) if places else assign.assign(network, self._wiring, self.chip, self._mesh, mapping)
+        )
         axons = cores.route(core, self._wiring, self._mesh)
         self._mapping = mapping
         has_inputs = np.bincount(self._wiring.target, minlength=network.neurons) > 0
         table = price_table(self.chip, np.unique(core).size)
         self._prices = table
-        meter = NetworkMeter(self.chip, _latencies(table, prices), core, axons, self._mesh, has_inputs, self.timing)
+        alive = places.layout.of_neuron >= 0 if places else None
+        meter = NetworkMeter(
+            self.chip, _latencies(table, prices), core, axons, self._mesh, has_inputs, self.timing, alive,
+            Learning.of(self._wiring, core),
+        )  # fmt: skip
         meter.check()
         self._interval: tuple[Band, Band] = ("low", "high") if prices == "nominal" else (prices, prices)
+        self._pace = _first_pace(network) if self.timing in ("clocked", "simple") else 1
+        self._nsat = nsat_network.build(network, self._wiring, meter, seed) if integer else None
+        if self._nsat is not None:
+            self._build_integer(self._nsat, meter, threads)
+        else:
+            self._build(meter, seed, dtype, threads)
+        self._strike()
+
+    def _build_integer(self, memory: nsat_network.NsatMemory, meter: NetworkMeter, threads: int) -> None:
+        """The machine of a network of integer neurons: other arrays under the same names."""
+        self._memory = cast(network_state.Memory, memory)
+        self._devices = cast(network_state.Devices, nsat_network.NsatDevices(memory))
+        self._runner = cast(Runner, nsat_network.NsatRunner(threads))
+        self._account: Account = nsat_network.NsatAccount(self._bands(meter))
+        self._faults: network_faults.NetworkFaults = nsat_network.NsatFaults(self.chip, self._wiring)
+
+    def _build(self, meter: NetworkMeter, seed: int, dtype: str, threads: int) -> None:
+        """The machine of all other networks."""
+        network = self.network
         self._devices = network_state.Devices(self.chip, self._wiring)
         kinds = network_kernel.kinds_of([population.parameters for population in network.populations])
         self._memory = network_state.build(
@@ -116,13 +151,12 @@ class Simulation:
             receptors=self._memory.F.shape[0] - len(network_kernel.FLOATS) + 1,
             drops=any(group.transmission < 1.0 for group in self._wiring.groups),
             driven=bool(network.drives),
+            rules=network_plasticity.rules_of(network),
         )
         source, modules = network_kernel.compose(kinds, extras)
         self._runner = Runner(source, modules, threads, meter.ranked)
-        self._pace = 1
         self._account = Account(self._bands(meter))
         self._faults = network_faults.NetworkFaults(self.chip, self._wiring)
-        self._strike()
 
     # running
 
@@ -155,12 +189,14 @@ class Simulation:
         self._give(events or {}, int(ticks))
         self._runner.prepare(memory)
         before, started = account.books, time.perf_counter()
+        due = started  # the first block at once, the others when there is something to tell
         try:
             while (left := before.tick + int(ticks) - self.tick) > 0:
                 self._strike()
                 self._call(min(left, self._faults.until(self.tick)), recording)
-                if on_block is not None:
+                if on_block is not None and time.perf_counter() >= due:
                     on_block(self._block(recording, names, before))
+                    due = time.perf_counter() + CALL_S
         finally:
             account.settle(memory, recording, self._runner.spread)
             if on_block is not None and account.books.tick > recording.handed_over[-1]:
@@ -173,7 +209,7 @@ class Simulation:
             ledger=done,
             bill=bill(done, self._prices),
             counts_by_core=self._counts_since(before),
-            spikes=self._split(recording, names),
+            spikes=listed(self._fired(recording, names, before.tick)),
             host_time_s=time.perf_counter() - started,
             faults=tuple(self._faults.struck),
             messages_lost=account.books.lost - before.lost,
@@ -223,8 +259,8 @@ class Simulation:
         times = TickTimes.join(list(recording.times.values())) if recording.times else None
         lengths = np.concatenate(list(recording.tick_fs.values())) if recording.tick_fs else None
         first_tick = recording.handed_over[-1]
-        spikes = self._split(recording, names)
-        for kept in (recording.times, recording.tick_fs, recording.spikes):
+        fired = self._fired(recording, names, first_tick)
+        for kept in (recording.times, recording.tick_fs, recording.fired):
             kept.clear()
         recording.handed_over[-1] = books.tick
         return Block(
@@ -232,7 +268,7 @@ class Simulation:
             ticks=books.tick - first_tick,
             ledger=_since(books.ledger, before.ledger),
             counts_by_core=self._counts_since(before),
-            spikes=spikes,
+            fired=fired,
             tick_fs=lengths,
             timing=times,
         )
@@ -253,6 +289,8 @@ class Simulation:
             "dead_synapse_fraction": dead_synapse_fraction,
         }  # fmt: skip
         fault = load.validate(Faults, given, "fail")
+        if fault.dead_synapse_fraction > 0.0 and self._account.meter.learning is not None:
+            raise InputError("dead_synapse_fraction: dead synapses are for weights that stay, and some of these learn")
         strike = faults.read_fault(fault, self._faults.next_number(), self.chip.geometry)
         self._faults.add(strike)
         self._strike()
@@ -272,30 +310,21 @@ class Simulation:
         low, high = (replace(meter, prices=_latencies(self._prices, band)) for band in self._interval)
         return meter, low, high
 
-    def _watched(self, names: tuple[str, ...]) -> npt.NDArray[np.bool_] | None:
-        """The neurons of these populations."""
-        if not names:
-            return None
-        watched = np.zeros(self._memory.home.size, np.bool_)
-        for name in names:
-            watched[self._span(name)] = True
-        return watched
+    def _watched(self, names: tuple[str, ...]) -> tuple[Span, ...]:
+        """These populations by the numbers of their neurons."""
+        spans = {name: self._span(name) for name in names}
+        return tuple(Span(name, span.start, span.stop) for name, span in spans.items())
 
     def _counts_since(self, before: Books) -> dict[str, Integers]:
         """Counts of all cores since then."""
         now, then = self._account.books.counts, before.counts
         return self._on_chip({name: count - then.get(name, 0) for name, count in now.items()})
 
-    def _split(self, recording: Recording, names: tuple[str, ...]) -> SpikesByPopulation:
+    def _fired(self, recording: Recording, names: tuple[str, ...], first_tick: int) -> dict[str, Fired]:
         """Recorded spikes by population."""
-        chunks = list(recording.spikes.values()) or [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-        tick, neuron = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-        split = SpikesByPopulation()
-        for name in names:
-            span = self._span(name)
-            own = (neuron >= span.start) & (neuron < span.stop)
-            split[name] = Spikes(tick[own], neuron[own] - span.start)
-        return split
+        calls = list(recording.fired.values())
+        sizes = {name: self._populations[name].size for name in names}
+        return {name: Fired.join([call[name] for call in calls], first_tick, size) for name, size in sizes.items()}
 
     # looking and setting
 
@@ -362,6 +391,8 @@ class Simulation:
     @property
     def mapping(self) -> MappingReport:
         """How full the cores are, and what one spike of each neuron sends over the mesh."""
+        if self._places is not None:
+            return self._places.report(self._mapping, self._account.meter.core, self._account.meter.axons)
         return assign.report(
             self._mapping, self._account.meter.core, self._wiring, self.chip, self._account.meter.axons
         )
@@ -386,6 +417,10 @@ class Simulation:
     def _states(self, key: str) -> list[str]:
         """Names of what ``state`` shows of a population."""
         parameters = self._populations[key].parameters
+        if isinstance(parameters, NeuronGroup):
+            return [*nsat_network.state_names(self._populations[key]), "refractory"]
+        if isinstance(parameters, InputParameters) and self._nsat is not None:
+            return []
         if isinstance(parameters, DynamicParameters):
             names = registry.find("dynamic", parameters.model).module.STATES
             return [*names, "bias", "gain", "refractory"]
@@ -395,6 +430,8 @@ class Simulation:
         """The kernel's memory of one state, of all neurons; raises InputError for a name that is not known."""
         if name not in known:
             raise InputError(registry.unknown(name, known, what))
+        if self._nsat is not None:
+            return self._nsat.row(name)
         if isinstance(self._populations[key].parameters, DynamicParameters) and name not in (
             "bias",
             "gain",
@@ -411,18 +448,26 @@ class Simulation:
         """
         key = self._name(population)
         dynamic = isinstance(self._populations[key].parameters, DynamicParameters)
-        row = self._row(key, name, "state to set", self._states(key)[:-2] if dynamic else list(SETTABLE))
+        known = self._states(key)[:-2] if dynamic else list(SETTABLE)
+        if self._nsat is not None:
+            known = self._states(key)[:-1]
+        row = self._row(key, name, "state to set", known)
         given, problems = read_numbers(values, f"{name} of {key!r}")
         size = self._populations[key].size
         if given is not None and given.shape not in ((), (size,)):
             problems.append(f"{name} of {key!r}: has the shape {given.shape}, needed is one number or ({size},)")
         if given is None or problems:
             raise InputError(problems)
-        row[self._span(key)] = given
+        if self._nsat is not None:
+            self._nsat.set_state(self._populations[key], name, self._span(key), given)
+        else:
+            row[self._span(key)] = given
 
     def weights(self, source: Population | str, target: Population | str) -> npt.NDArray[Any]:
         """What the devices of a connection hold, in the shape in which it was made (read noise left out)."""
         connection = self._connection(source, target)
+        if self._nsat is not None:
+            return self._nsat.weights(connection)
         return self._memory.weight[self._positions(connection)].reshape(connection.shape)
 
     def set_weights(self, source: Population | str, target: Population | str, weights: float | npt.ArrayLike) -> None:
@@ -432,6 +477,9 @@ class Simulation:
         stay as they are. Nothing is counted; what writing costs a chip that learns is the trainers' account.
         """
         connection = self._connection(source, target)
+        if self._nsat is not None:
+            self._nsat.set_weights(connection, connection.read_weights(weights), self.chip)
+            return
         span = self._wiring.span[connection.source.name, connection.target.name]
         positions = self._positions(connection)
         held = self._devices.hold(connection.read_weights(weights), span)
@@ -492,6 +540,11 @@ def _chip(chip: str | Path | Chip, overrides: Mapping[str, Any] | None) -> Chip:
     return load.validate(Chip, tables["chip"], f"chip {tables['chip'].get('name', chip)}", root="chip.")
 
 
+def _first_pace(network: Network) -> int:
+    """Ticks of the first call: no more than ``CALL_S``, should every neuron fire in each of them."""
+    return max(1, int(CALL_S / (SLOW_S[0] * network.neurons + SLOW_S[1] * network.synapses)))
+
+
 def _latencies(table: PriceTable, band: Band) -> PriceTable:
     """The table with one end of every latency; energies stay as they are."""
     other = table.at(band)
@@ -544,9 +597,26 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, pri
         problems.append(f"threads = {threads!r}: must be a whole number from 1 to {THREADS}")
     if not network.populations:
         problems.append("the network has no populations; add one with add_population")
+    if nsat_places.wanted(network):
+        problems += nsat_places.problems(chip, network)
+    problems += [
+        f"population {each.name!r}: fixed_bits = {each.parameters.fixed_bits}: float32 holds {FLOAT32_BITS} bits; use "
+        "dtype='float64'"
+        for each in network.populations
+        if dtype == "float32"
+        and isinstance(each.parameters, DynamicParameters)
+        and each.parameters.fixed_bits > FLOAT32_BITS
+    ]
     leaky = [population.name for population in network.populations if _in_seconds(population.parameters)]
     if any(connection.receptor for connection in network.connections) and chip.synapse.read_noise_std > 0.0:
         problems.append("chip.synapse.read_noise_std: noise of reads is for neurons with one receptor; use ideal=True")
+    several = [each.name for each in network.populations if isinstance(each.parameters, DynamicParameters)]
+    for key in ("threshold_dtod", "leak_dtod", "membrane_noise_std"):
+        if several and getattr(chip.neuron, key) > 0.0:
+            problems.append(
+                f"chip.neuron.{key}: is for neurons with one state, and {several[0]!r} has several; set it to 0, or use "
+                "ideal=True"
+            )
     if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky or network.drives):
         reason = f"the leak of {leaky[0]!r}" if leaky else "timing='clocked'"
         reason = reason if timing == "clocked" or leaky else "a drive's rate in Hz"
@@ -557,6 +627,7 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, pri
                 f"drive of {drive.target.name!r}: {events:.4g} events in a tick of {chip.timing.tick_s:g} s; at most "
                 f"{network_state.DRIVE_EVENTS:g} can be sent: lower rate_Hz and raise the weight"
             )
+    problems += network_plasticity.problems(network, chip, timing)
     lacking = [
         f"population {population.name!r}: chip {chip.name} has no neurons {population.parameters.model!r} "
         f"(it has {', '.join(chip.capabilities.neurons)})"

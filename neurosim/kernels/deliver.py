@@ -42,7 +42,7 @@ def ask_ahead(spikes: Words, k: int, high: int, first: Rows, target: Array, weig
 @kernel
 def is_run(start: np.uint64, stop: np.uint64, target: Array) -> bool:
     """Whether the targets of a row, which ascend and are distinct, follow one another."""
-    return stop > start and np.uint64(target[stop - ONE]) - np.uint64(target[start]) == stop - ONE - start
+    return bool(stop > start and np.uint64(target[stop - ONE]) - np.uint64(target[start]) == stop - ONE - start)
 
 
 @kernel

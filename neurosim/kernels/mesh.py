@@ -98,7 +98,7 @@ def busy(
                               + np.int64(out >> SHIFT) * cost[FIRED] + np.int64(out & LOW) * cost[MESSAGE])  # fmt: skip
                 messages = np.int64(into >> SHIFT)
                 processing = messages * cost[RECEIVED] + np.int64(into & LOW) * cost[EVENT]
-                if messages > 0:
+                if into > 0:
                     processing += read_fs[band, c]
                 slowest = max(slowest, generation, processing)
             ticks_fs[band, t] = slowest

@@ -1,7 +1,7 @@
 """The trace of a network driven by hand: the same file as a training run's, written block by block while it runs.
 
-A :class:`NetworkTrace` takes the blocks that ``Simulation.run(on_block=...)`` hands over, about ten a second: spikes,
-one row of the ledger, and on request one row per tick. Nothing of a run is kept in memory but its last block, so a run
+A :class:`NetworkTrace` takes the blocks that ``Simulation.run(on_block=...)`` hands over: spikes, about ten rows of the
+ledger a second, and on request one row per tick. Nothing of a run is kept in memory but its last half second, so a run
 may be as long as the disk is large. docs/trace.md has the layout.
 """
 
@@ -22,10 +22,12 @@ from neurosim.accounting import ACTIONS, Bill, Ledger, PriceTable
 from neurosim.chip.mesh import HOPS
 from neurosim.engine import tables
 from neurosim.engine.network_output import Block, Interval, Output, TickTimes
+from neurosim.engine.network_spikes import Fired
 from neurosim.engine.simulation import Simulation
 from neurosim.engine.sink import Column, Table
 from neurosim.errors import InputError
 from neurosim.kernels.random import RNG_VERSION
+from neurosim.trace import spikes
 from neurosim.trace.chip_map import ChipMap, Integers, write_chip_map
 from neurosim.trace.layout import Status
 from neurosim.trace.mapped import core_map, link_map, mesh_map
@@ -36,6 +38,9 @@ KIND = "network"
 
 SCENARIO = "hand-driven network"
 """What stands in the summary where a training run has its scenario."""
+
+ROW_S, FLUSH_S = 0.1, 0.5
+"""Host time between two rows of the ledger, and between two moments at which all that was written reaches the disk."""
 
 BY_CORE = ("neuron_updated", "neuron_fired", "message", "message_received", "synaptic_event")
 """Countables that are followed tick by tick in each core."""
@@ -73,6 +78,10 @@ class NetworkTrace:
         self._before = self._ledger = Ledger()
         self._counts: Mapping[str, Integers] = {}
         self._longest = -1
+        self._tick = self._row_tick = simulation.tick
+        self._row_due, self._flush_due = 0.0, time.perf_counter() + FLUSH_S
+        self._early: dict[str, list[Fired]] = {}
+        self._spikes_declared = False
         self._timeline: tuple[int, list[Interval]] | None = None
         attributes = {
             "kind": KIND, "scenario": SCENARIO, "seed": simulation.seed, "rng_version": RNG_VERSION,
@@ -98,22 +107,47 @@ class NetworkTrace:
         if self._by_core:
             sink.declare(_by_core_table(self._cores.size))
             sink.write("/ticks/core/number", self._cores, "1", "core numbers of the columns")
-        for name in self._record:
-            about = {"long_name": f"spikes of {name}", "neurons": self._sizes[name]}
-            sink.declare(Table(f"/spikes/{name}", _SPIKES, about))
         sink.flush()
 
     def block(self, block: Block) -> None:
         """Take what happened in some ticks."""
         for name in self._record:
-            tick, neuron = block.spikes[name]
-            self.writer.append(f"/spikes/{name}", {"tick": tick, "neuron": neuron.astype(np.int32)})
+            self._early.setdefault(name, []).append(block.fired[name])
+        if self._spikes_declared:
+            self._write_spikes()
         self._before, self._ledger, self._counts = self._ledger, block.ledger, block.counts_by_core
-        row = tables.ledger_row(block.ledger, self.prices, block.first_tick + block.ticks)
-        self.writer.append("/ledger", row)
+        self._tick = block.first_tick + block.ticks
         if block.timing is not None and block.timing.ticks:
             self._follow(block.timing)
-        self.writer.flush()
+        now = time.perf_counter()
+        if now >= self._row_due:
+            self._row()
+            self._row_due = now + ROW_S
+        if self._tick - self._first_tick >= spikes.SEEN_TICKS:
+            self._write_spikes()
+        if now >= self._flush_due:
+            self._write_spikes()
+            self.writer.flush()
+            self._flush_due = time.perf_counter() + FLUSH_S
+
+    def _write_spikes(self) -> None:
+        """Append what waits; how it is stored follows from the first ticks of the run."""
+        if not self._spikes_declared:
+            self._spikes_declared = True
+            for name in self._record:
+                for table in spikes.tables(name, self._sizes[name], self._early.get(name, ())):
+                    self.writer.declare(table)
+        for name, parts in self._early.items():
+            for fired in parts:
+                for path, rows in spikes.rows(name, fired).items():
+                    self.writer.append(path, rows)
+        self._early = {}
+
+    def _row(self) -> None:
+        """What the run has come to, once."""
+        if self._tick > self._row_tick:
+            self.writer.append("/ledger", tables.ledger_row(self._ledger, self.prices, self._tick))
+            self._row_tick = self._tick
 
     def _follow(self, timing: TickTimes) -> None:
         """One row for each tick of a block, and the longest tick so far."""
@@ -171,6 +205,8 @@ class NetworkTrace:
 
     def close(self, status: Status, host_time_s: float) -> Path:
         """Write where things happened, the summary and the status; returns the trace's path."""
+        self._row()
+        self._write_spikes()
         if self._counts:
             write_chip_map(self.writer, self._chip_map())
         if self._timeline is not None:
@@ -244,10 +280,6 @@ class NetworkTrace:
         }
 
 
-_SPIKES = (
-    Column("tick", "tick", "tick in which the neuron fired, from the simulation's first", "i8"),
-    Column("neuron", "1", "number of the neuron in its population", "i4"),
-)
 _TICKS = Table(
     "/ticks",
     (
@@ -320,10 +352,17 @@ def described(simulation: Simulation) -> dict[str, Any]:
         same = bool((bias == bias[0]).all())
         parameters = population.parameters.model_dump(mode="json", exclude_none=True)
         table = {"name": population.name, "size": population.size, **parameters}
+        if "bias" in parameters:  # integer neurons, which have one for each state
+            populations.append(table)
+            continue
         populations.append({**table, "bias": float(bias[0]) if same else "one for each neuron"})
     for connection in simulation.network.connections:
-        connections.append({"source": connection.source.name, "target": connection.target.name,
-                            "synapses": len(connection)})  # fmt: skip
+        table = {"source": connection.source.name, "target": connection.target.name, "synapses": len(connection)}
+        if connection.learning is not None:
+            table["learning"] = connection.learning.model_dump(mode="json", exclude_none=True)
+        if connection.plasticity is not None:
+            table["plasticity"] = connection.plasticity.model_dump(mode="json")
+        connections.append(table)
     return {
         "timing": simulation.timing,
         "seed": simulation.seed,

@@ -1,0 +1,1 @@
+"""Rules of plasticity: what pairs of spikes do to a weight."""

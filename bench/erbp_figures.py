@@ -41,6 +41,11 @@ def row(trace: ns.Trace) -> str:
     ])  # fmt: skip
 
 
+def _size(path: Path) -> str:
+    """What runs of one architecture have in common in their names: they share a colour."""
+    return path.stem.replace("perbp", "erbp")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("traces", type=Path, nargs="+")
@@ -53,24 +58,29 @@ def main() -> None:
     by_epoch, by_events = error.subplots(), early.subplots()
     print("run | error, % | epochs | events/sample | writes/sample | events, energy | all, energy | events/test | "
           + " | ".join(f"to {100 * level:g} %" for level in LEVELS))  # fmt: skip
-    for path, colour in zip(given.traces, style.CYCLE, strict=False):
+    sizes = list(dict.fromkeys(_size(path) for path in given.traces))
+    for path in given.traces:
+        colour = style.CYCLE[sizes.index(_size(path)) % len(style.CYCLE)]
+        line = "--" if "perbp" in path.stem else "-"  # unreliable synapses
         with ns.open_trace(path) as trace:
             print(row(trace))
             evaluations, decisions = trace.table("/eval"), trace.table("/early")
             by_epoch.plot(
                 evaluations.step / EPOCH,
                 100.0 * (1.0 - evaluations.accuracy),
-                "o-",
+                f"o{line}",
                 ms=3,
                 color=colour,
                 label=path.stem,
             )
-            by_events.plot(decisions.synaptic_events, 100.0 * (1.0 - decisions.accuracy), color=colour, label=path.stem)
+            by_events.plot(
+                decisions.synaptic_events, 100.0 * (1.0 - decisions.accuracy), line, color=colour, label=path.stem
+            )
     by_epoch.set(xlabel="epochs", ylabel="test error (%)", ylim=(2.0, 8.0))
     by_events.set(xlabel="synaptic events spent on a sample", ylabel="test error (%)", xscale="log", ylim=(2.0, 30.0))
     by_events.axhline(5.0, color=style.GREY, lw=0.8, ls=":")
     for axes in (by_epoch, by_events):
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, fontsize="small")
     given.output.mkdir(parents=True, exist_ok=True)
     error.savefig(given.output / "erbp_error.png", dpi=120)
     early.savefig(given.output / "erbp_early.png", dpi=120)

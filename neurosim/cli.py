@@ -40,7 +40,7 @@ def _group(name: str, about: str) -> typer.Typer:
 
 chips = _group("chip", "List, show, check and compare chips.")
 scenarios = _group("scenario", "List, show and check scenarios.")
-devices = _group("device", "List and show the models of weight devices.")
+devices = _group("device", "List and show weight devices; convert those of others, fit measured ones.")
 models = _group("model", "List and show all models: neurons, devices, codes, costs, trainers.")
 
 
@@ -49,6 +49,15 @@ class Mode(StrEnum):
 
     BURST = "burst"
     EVENT = "event"
+
+
+class Design(StrEnum):
+    """Which points of the axes a sweep runs."""
+
+    GRID = "grid"
+    LHS = "lhs"
+    SOBOL = "sobol"
+    OAT = "oat"
 
 
 class Record(StrEnum):
@@ -174,6 +183,67 @@ def run(
 
 
 @app.command()
+def sweep(
+    scenario: Annotated[
+        str | None, typer.Argument(help="A shipped scenario, or the path of a file.", show_default=False)
+    ] = None,
+    axes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--axis",
+            metavar="KEY.PATH=V1,V2,...",
+            help="One axis; many times. A range is 0.1..10, log:0.1..10 or int:1..100, five values of it 0.1..10/5.",
+        ),
+    ] = None,
+    design: Annotated[Design, typer.Option(help="Which combinations are run.")] = Design.GRID,
+    points: Annotated[int | None, typer.Option(min=1, help="How many, of the designs lhs and sobol.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each point, with the same seeds everywhere.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes on this machine; default: one for each processor; 0: none.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://...", help="A running dask scheduler instead.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the file: finished points are skipped, failed ones run again.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="SWEEP.h5", help="The file; default: NAME-sweep.h5.")
+    ] = None,
+    force: Force = False,
+    chip: Annotated[str | None, typer.Option(help="Another chip: a shipped one, or the path of a file.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting at all points; many times."),
+    ] = None,
+    ideal: Annotated[bool, typer.Option("--ideal", help="Switch off every imperfection of the chip.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the first repeat.")] = None,
+    host_loop: Annotated[
+        bool, typer.Option("--host-loop", help="Perturb and write through the host link where the chip cannot.")
+    ] = False,
+    same_chip: Annotated[
+        bool, typer.Option("--same-chip", help="All repeats on one virtual chip, with the same mismatch.")
+    ] = False,
+    curves: Annotated[bool, typer.Option("--curves", help="Keep the evaluations of every point.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check all points and print them; predict the time; run nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
+) -> None:
+    """Run a scenario at many points, on all processors or a cluster; the results go to one HDF5 file."""
+    from neurosim import cli_sweep
+
+    wanted = cli_sweep.Wanted(
+        scenario=scenario, axes=tuple(axes or ()), design=design.value, points=points, repeats=repeats, chip=chip,
+        settings=tuple(settings or ()), ideal=ideal, seed=seed, host_loop=host_loop, same_chip=same_chip,
+        workers=workers, scheduler=scheduler, output=output, resume=resume, force=force, curves=curves,
+        dry_run=dry_run, as_json=as_json, quiet=quiet,
+    )  # fmt: skip
+    raise typer.Exit(cli_sweep.run(wanted))
+
+
+@app.command()
 def report(
     file: Trace,
     output: Annotated[
@@ -192,12 +262,21 @@ def compare(
     files: Annotated[
         list[Path], typer.Argument(metavar="A.h5 B.h5 ...", help="Two or more traces.", show_default=False)
     ],
+    published: Annotated[
+        str | None,
+        typer.Option("--published", metavar="TASK", help="Published energies of a classification beside: mnist."),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="FOLDER", help="Write the figures of the comparison into this folder."),
+    ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Put the results of several runs side by side."""
     from neurosim import cli_traces
 
-    cli_traces.compare(files, as_json)
+    cli_traces.compare(files, as_json, published, figures, force)
 
 
 @app.command()
@@ -328,20 +407,54 @@ def scenario_validate(
 
 @devices.command("list")
 def device_list(as_json: Json = False) -> None:
-    """All models of weight devices."""
-    from neurosim import cli_models
+    """All models of weight devices, and the presets: named parameter sets with their sources."""
+    from neurosim import cli_devices
 
-    cli_models.listing(as_json, kind="device")
+    cli_devices.listing(as_json)
 
 
 @devices.command("show")
 def device_show(
-    device: Annotated[str, typer.Argument(help="Name of the model.", show_default=False)], as_json: Json = False
+    device: Annotated[str, typer.Argument(help="A model, a preset, or a preset's file.", show_default=False)],
+    as_json: Json = False,
 ) -> None:
-    """A device's equation and parameters."""
-    from neurosim import cli_models
+    """A model's equation and parameters, or a preset as TOML, to copy and change."""
+    from neurosim import cli_devices
 
-    cli_models.show(device, "device", as_json)
+    cli_devices.show(device, as_json)
+
+
+@devices.command("convert")
+def device_convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Parameters: JSON, TOML, or printed Name(field=value).")],
+    origin: Annotated[str, typer.Option("--from", help="Whose they are: aihwkit, crosssim or neurosim.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PRESET.toml", help="Where to; default: standard output.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Another simulator's device as a preset, with a list of what was dropped."""
+    from neurosim import cli_devices
+
+    cli_devices.convert(file, origin, output, force, as_json)
+
+
+@devices.command("fit")
+def device_fit(
+    measured: Annotated[Path, typer.Argument(metavar="MEASURED.csv", help="Columns device, pulse, G, V, width.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PRESET.toml", help="Where to; default: the CSV's name.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(min=20, max=100_000, help="Bootstrap replicates.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """A preset from measured pulse trains: curve, mismatch and noise apart, intervals, a plot of residuals."""
+    from neurosim import cli_devices
+
+    cli_devices.fit(measured, output, replicates, seed, force, as_json)
 
 
 @models.command("list")

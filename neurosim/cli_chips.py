@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from neurosim import accounting, models, registry
 from neurosim.accounting import ACTIONS, PriceTable
-from neurosim.cli_out import interval, plain, put, put_json, quantity, table
+from neurosim.cli_out import console, interval, plain, put, put_json, quantity, table
 from neurosim.errors import InputError
 from neurosim.spec import load
 from neurosim.spec.chip import Chip, Geometry
@@ -43,11 +44,9 @@ def show(name: str, as_json: bool) -> None:
     put(f"{chip.name}{kind}: {chip.summary}", "")
     put(table(("", ""), about(chip)), "")
     put(table(("static power", "", "interval", "kind", "source"), _static_rows(chip)), "")
-    put(table(
-        ("cost of one", "energy", "interval", "latency", "interval", "kind", "source"), [*_cost_rows(chip, prices)]
-    ), "")  # fmt: skip
+    put(*_cost_table(chip, prices), "")
     settings = flat({key: value for key, value in chip.model_dump(mode="json").items() if key not in APART})
-    put(table(("setting", "value"), [(key, said(key, value)) for key, value in settings.items()]))
+    put(whole_words(table(("setting", "value"), [(key, said(key, value)) for key, value in settings.items()])))
     missing = unpriced(prices)
     if missing:
         put(f"\nno price: {', '.join(missing)} (a run that counts one of them is refused)")
@@ -156,6 +155,30 @@ def _static_rows(chip: Chip) -> Iterator[tuple[str, ...]]:
         yield f"at most, {cores}", quantity(whole.power_W, "W"), span, "", ""
 
 
+WIDE = 120
+"""Columns that the table of costs needs to have its sources in a column of their own."""
+
+
+def _cost_table(chip: Chip, prices: PriceTable) -> list[Table | str]:
+    """Every price; where the screen is narrow, sources follow below instead of being torn to syllables."""
+    names = ("cost of one", "energy", "interval", "latency", "interval", "kind", "source")
+    rows = [*_cost_rows(chip, prices)]
+    if console().width >= WIDE:
+        return [table(names, rows)]
+    sources = [(str(row[0]).strip(), str(row[6])) for row in rows if row[6]]
+    return [
+        whole_words(table(names[:6], [row[:6] for row in rows])),
+        "",
+        whole_words(table(("source of", ""), sources)),
+    ]
+
+
+def whole_words(made: Table) -> Table:
+    """The first column is never broken: it holds names."""
+    made.columns[0].no_wrap = True
+    return made
+
+
 def _cost_rows(chip: Chip, prices: PriceTable) -> Iterator[tuple[object, ...]]:
     """Every price, unit by unit."""
     known = {row["action"]: row for row in costs(chip, prices)}
@@ -212,7 +235,8 @@ def validate(names: Sequence[str]) -> None:
             prices = accounting.price_table(chip)
             wrong = missing_costs(chip, prices) + _fault_problems(chip)
         except InputError as error:
-            problems += [f"{error.where or name}: {problem}" for problem in error.problems]
+            found = [f"{error.where or name}: {problem}" for problem in error.problems]
+            problems += [*found, *(f"chip {name}: {problem}" for problem in _missing_beside(name, error.problems))]
             continue
         problems += [f"chip {name}: {problem}" for problem in wrong]
         if not wrong:
@@ -224,13 +248,32 @@ def validate(names: Sequence[str]) -> None:
 
 def missing_costs(chip: Chip, prices: PriceTable) -> list[str]:
     """Countables without a price that a network of the chip's own spiking neurons makes happen in every tick."""
-    if not set(chip.capabilities.neurons) & set(registry.names("spiking")):
+    return _missing(chip.capabilities.neurons, [name for name in SPIKING_NEEDS if prices.is_priced(name)])
+
+
+def _missing(neurons: Iterable[str], priced: Iterable[str]) -> list[str]:
+    """Prices that networks of these neurons need, and that are not there."""
+    if not set(neurons) & set(registry.names("spiking")):
         return []
     return [
         f"chip.prices.{name}: missing, though capabilities.neurons has spiking neurons; give energy_J, source and kind"
         for name in SPIKING_NEEDS
-        if not prices.is_priced(name)
+        if name not in set(priced)
     ]
+
+
+def _missing_beside(name: str, problems: Sequence[str]) -> list[str]:
+    """Prices that are missing in a file with other faults, so that everything is said at once."""
+    try:
+        whole = load.load_chip_table(name)
+    except InputError:
+        return []
+    able, prices = whole.get("capabilities"), whole.get("prices", {})
+    neurons = able.get("neurons") if isinstance(able, Mapping) else None
+    if not isinstance(neurons, list) or not isinstance(prices, Mapping):
+        return []
+    lines = _missing([each for each in neurons if isinstance(each, str)], prices)
+    return [line for line in lines if line not in problems]
 
 
 def _fault_problems(chip: Chip) -> list[str]:

@@ -13,10 +13,14 @@ from rich.table import Table
 
 from neurosim.cli_out import accuracy, count, is_number, percent, quantity, table
 from neurosim.cli_summary import Summary, chip_name, energies, goal_text, overlap_lines, overlaps, span
-from neurosim.trace import Trace
+from neurosim.data.published import Published
+from neurosim.trace import Trace, early
 from neurosim.trace import compare as arithmetic
 from neurosim.trace.account import prices_of
 from neurosim.trace.compare import Reached
+from neurosim.trace.early import Decision
+from neurosim.trace.operations import Operations, operations
+from neurosim.units import show
 
 TOP_ACTIONS = 5
 
@@ -48,6 +52,8 @@ class Levels:
     trainers: tuple[str, ...]
     tasks: tuple[str, ...] = ()
     """What each run learned: data and cost."""
+    operations: tuple[Operations | None, ...] = ()
+    """Operations of training by evaluation, of the runs whose trainers have them."""
 
 
 def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Summary]) -> Levels:
@@ -63,6 +69,7 @@ def levels(names: Sequence[str], traces: Sequence[Trace], summaries: Sequence[Su
         Level("to target", tuple(goals), tuple(target), _order(names, traces, target) if len(set(goals)) == 1 else ()),
         tuple(trainer_of(trace) for trace in traces),
         tuple(task_of(trace) for trace in traces),
+        tuple(operations(trace) for trace in traces),
     )
 
 
@@ -123,9 +130,18 @@ def as_json(files: Sequence[Path], names: Sequence[str], summaries: Sequence[Sum
         "trainers": found.trainers,
         "energy_overlaps": overlaps(names, summaries),
         "time_overlaps": overlaps(names, summaries, "chip_time", "s"),
+        "operations": [_operations(run, found.equal.goals[0]) for run in found.operations],
         "equal_accuracy": {"accuracy": found.equal.goals[0], **_level(names, found.equal)},
         "target": {"accuracy": list(found.target.goals), **_level(names, found.target)},
     }
+
+
+def _operations(run: Operations | None, goal: float | None) -> dict[str, Any] | None:
+    """Operations of a training run: at its end, and at the best accuracy that all runs reach."""
+    if run is None:
+        return None
+    there = None if goal is None else run.until(goal)
+    return {"kind": run.kind, "per_sample": run.per_sample, "total": float(run.done[-1]), "at_equal_accuracy": there}
 
 
 def _level(names: Sequence[str], level: Level) -> dict[str, Any]:
@@ -176,6 +192,9 @@ def side_by_side(names: Sequence[str], summaries: Sequence[Summary], found: Leve
     equal = found.equal
     if any(run is not None for run in equal.runs):
         rows += _reached(f"{equal.title}: {accuracy(equal.goals[0])}", ["" for _ in names], equal, by_action=True)
+        goal = equal.goals[0]
+        if goal is not None and any(run is not None for run in found.operations):
+            rows.append(("  operations of training", *_operation_cells(found.operations, goal)))
     if any(run is not None for run in found.target.runs):
         goals = [goal_text(goal) if is_number(goal) else "-" for goal in found.target.goals]
         rows += _reached("to target: accuracy", goals, found.target, by_action=False)
@@ -195,6 +214,19 @@ def _reached(title: str, cells: Sequence[str], level: Level, by_action: bool) ->
         for name in sorted(top, key=lambda name: -max(part.get(name, 0.0) for part in parts)):
             rows.append((f"    {name}", *(quantity(part.get(name, 0.0), "J") if part else "-" for part in parts)))
     return rows
+
+
+def _operation_cells(runs: Sequence[Operations | None], goal: float) -> list[str]:
+    """SynOps and MACs until an accuracy, with their ratio to the first run's."""
+    done = [None if run is None else run.until(goal) for run in runs]
+    cells = []
+    for run, each in zip(runs, done, strict=True):
+        if run is None or each is None:
+            cells.append("-")
+            continue
+        ratio = f"  (x {each / done[0]:.3g})" if cells and done[0] else ""
+        cells.append(f"{show(each, '')} {run.kind}{ratio}")
+    return cells
 
 
 def _spans(key: str, each: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
@@ -240,3 +272,77 @@ def _time_lines(names: Sequence[str], each: Sequence[Mapping[str, Any]]) -> list
     """Runs whose times cannot be told apart."""
     pairs = overlaps(names, each, "chip_time", "s")
     return [f"time intervals overlap: {one} and {two}" for one, two in pairs]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One line of the table of classifications."""
+
+    system: str
+    energy_J: float
+    error: float | None
+    counts: str
+    source: str
+    kind: str
+    """``run``, ``published`` or ``quoted``."""
+
+
+def classifications(
+    names: Sequence[str], traces: Sequence[Trace], published: Sequence[Published]
+) -> list[Classification]:
+    """What a classification takes: of each run with ``/early``, and as published; least energy first."""
+    rows = []
+    for name, trace in zip(names, traces, strict=True):
+        found = {"decided": early.decided(trace), "whole sample": early.whole(trace)}
+        for when, each in found.items():
+            if each is not None:
+                rows.append(Classification(f"{name}, {when}", each.energy_J, each.error, _events(each), "trace", "run"))
+    for row in published:
+        kind = "quoted" if row.quoted else "published"
+        rows.append(Classification(row.system, row.energy_J, row.error, row.counts, row.source, kind))
+    return sorted(rows, key=lambda row: row.energy_J)
+
+
+def _events(decision: Decision) -> str:
+    price = decision.energy_J / decision.synaptic_events if decision.synaptic_events else 0.0
+    return (
+        f"{count(decision.synaptic_events)} synaptic events at {quantity(price, 'J')}, {quantity(decision.time_s, 's')}"
+    )
+
+
+def classification_table(rows: Sequence[Classification]) -> Table:
+    """Energies of a classification, least first."""
+    cells = [
+        (row.system, f"{row.energy_J * 1e6:,.4g} µJ", "-" if row.error is None else percent(row.error), row.counts)
+        for row in rows
+    ]
+    return table(("energy of a classification", "energy", "error", "what is counted"), cells, right=(1, 2))
+
+
+def classification_remarks(rows: Sequence[Classification]) -> list[str]:
+    """Where published numbers come from, and what they cannot say."""
+    sources: dict[str, list[str]] = {}
+    for row in rows:
+        if row.kind != "run":
+            sources.setdefault(row.source, []).append(row.system)
+    lines = [f"{'; '.join(systems)}: {source}" for source, systems in sources.items()]
+    if any(row.kind == "run" for row in rows):
+        lines.append(
+            "rows of runs count synaptic events and nothing else: static power, neurons and messages are in the energy "
+            "of the run above"
+        )
+    return lines
+
+
+def pictures(names: Sequence[str], found: Levels, rows: Sequence[Classification]) -> dict[str, bytes]:
+    """Figures by file name: energies of a classification, and error against operations."""
+    from neurosim.report import compare as drawing
+
+    out = {}
+    if rows:
+        bars = [drawing.Bar(row.system, row.energy_J, row.error, row.kind) for row in rows]
+        out["classification_energy.png"] = drawing.classification_png(bars)
+    runs = {name: run for name, run in zip(names, found.operations, strict=True) if run is not None}
+    if runs:
+        out["error_by_operations.png"] = drawing.operations_png(runs)
+    return out

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -18,36 +19,40 @@ _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 def listing(as_json: bool, kind: str | None = None) -> None:
     """All models, or those of one kind."""
+    found = rows(kind)
+    if as_json:
+        put_json({"models": found})
+        return
+    outside = any(not str(row["module"]).startswith("neurosim.") for row in found)
+    columns = (*(() if kind else ("kind",)), "name", "about", *(("module",) if outside else ()))
+    put(table([column if column != "about" else "" for column in columns],
+              [[row[column] for column in columns] for row in found]))  # fmt: skip
+
+
+def rows(kind: str | None = None) -> list[dict[str, Any]]:
+    """All models, or those of one kind: kind, name, first line, module."""
     _load()
-    kinds = [kind] if kind else list(registry.REQUIRED)
-    rows = [
+    return [
         {"kind": each, "name": name, "about": _about(model), "module": model.module_name}
-        for each in kinds
+        for each in ([kind] if kind else registry.REQUIRED)
         for name in registry.names(each)
         for model in [registry.find(each, name)]
     ]
-    if as_json:
-        put_json({"models": rows})
-        return
-    outside = any(not str(row["module"]).startswith("neurosim.") for row in rows)
-    columns = (*(() if kind else ("kind",)), "name", "about", *(("module",) if outside else ()))
-    put(table([column if column != "about" else "" for column in columns],
-              [[row[column] for column in columns] for row in rows]))  # fmt: skip
 
 
 def show(name: str, kind: str | None, as_json: bool) -> None:
     """One model: its text, and what can be set."""
     _load()
     model = _find(name, kind)
-    rows = parameters(model)
+    settings = parameters(model)
     if as_json:
-        put_json({"kind": model.kind, "name": model.name, "module": model.module_name, "parameters": rows})
+        put_json({"kind": model.kind, "name": model.name, "module": model.module_name, "parameters": settings})
         return
     plain(f"{model.kind} {model.name}, from {model.module_name}\n")
     plain(inspect.cleandoc(model.module.__doc__ or "") + "\n")
     put(table(
         ("parameter", "default", "type", "allowed", ""),
-        [(row["name"], row["default"], row["type"], row["allowed"], row["about"]) for row in rows],
+        [(row["name"], row["default"], row["type"], row["allowed"], row["about"]) for row in settings],
     ))  # fmt: skip
 
 
@@ -97,6 +102,13 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin is tuple:
+        return f"tuple[{', '.join('...' if each is Ellipsis else _type(each) for each in parts)}]"
+    if origin in (Union, UnionType):
+        return " | ".join("None" if each is NoneType else _type(each) for each in parts)
     name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     for noise in ("typing.", "Literal", "neurosim.registry.", "NoneType"):
         name = name.replace(noise, "")

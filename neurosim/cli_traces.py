@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +12,10 @@ from neurosim import api, cli_compare, cli_run, cli_summary
 from neurosim.api import Recost
 from neurosim.cli_out import accuracy, note, percent, plain, put, put_json, quantity, table
 from neurosim.cli_progress import Watch
+from neurosim.data.published import Published, load_published
 from neurosim.errors import InputError, TraceError
 from neurosim.trace import Trace, open_trace, to_csv
+from neurosim.trace.sweep_reader import is_sweep
 
 SHOWN_SHARE = 0.001
 """Actions below this share of the energy, on both chips, are left out of a recost's table."""
@@ -21,9 +23,10 @@ SHOWN_SHARE = 0.001
 
 def report(file: Path, output: Path | None, force: bool) -> None:
     """Write the report and say where it is."""
-    from neurosim.report import write_report
+    from neurosim.report import write_report, write_sweep_report
 
-    plain(str(write_report(file, output, force=force)))
+    write = write_sweep_report if is_sweep(file) else write_report
+    plain(str(write(file, output, force=force)))
 
 
 def export(file: Path, to: str, folder: Path, force: bool) -> None:
@@ -34,11 +37,26 @@ def export(file: Path, to: str, folder: Path, force: bool) -> None:
             plain(str(path))
 
 
-def compare(files: Sequence[Path], as_json: bool) -> None:
-    """Summaries side by side, at the end of each run and at the best accuracy that all of them reach."""
-    if len(files) < 2:
-        raise InputError("compare needs two traces or more: neurosim compare A.h5 B.h5")
+def compare(
+    files: Sequence[Path], as_json: bool, published: str | None = None, figures: Path | None = None, force: bool = False
+) -> None:
+    """Summaries side by side, at the end of each run and at the best accuracy that all of them reach.
+
+    ``published``: a task whose published energies of a classification stand beside those of the runs. ``figures``: a
+    folder for the figures.
+    """
+    if len(files) < 2 and published is None:
+        raise InputError(
+            "compare needs two traces or more: neurosim compare A.h5 B.h5  (one is enough with --published TASK)"
+        )
     names, summaries, problems = _labels(files), [], []
+    beside: Sequence[Published] = ()
+    if published is not None:
+        try:
+            beside = load_published(published)
+        except InputError as error:
+            problems += [f"--published: {problem}" for problem in error.problems]
+    problems += _figure_problems(figures, force)
     with ExitStack() as stack:
         traces = []
         for file in files:
@@ -51,12 +69,49 @@ def compare(files: Sequence[Path], as_json: bool) -> None:
         if problems:
             raise InputError(problems)
         levels = cli_compare.levels(names, traces, summaries)
+        rows = cli_compare.classifications(names, traces, beside)
+    drawn = {} if figures is None else cli_compare.pictures(names, levels, rows)
     if as_json:
-        put_json(cli_compare.as_json(files, names, summaries, levels))
+        out = cli_compare.as_json(files, names, summaries, levels)
+        put_json({**out, "classifications": [asdict(row) for row in rows]})
+    else:
+        put(cli_compare.side_by_side(names, summaries, levels))
+        if len(files) > 1:
+            for line in ["", *cli_compare.remarks(names, summaries, levels)]:
+                put(line)
+        if rows:
+            put("", cli_compare.classification_table(rows), "")
+            for line in cli_compare.classification_remarks(rows):
+                put(line)
+    if figures is not None:
+        _write_figures(figures, drawn)
+
+
+FIGURES = ("classification_energy.png", "error_by_operations.png")
+
+
+def _figure_problems(folder: Path | None, force: bool) -> list[str]:
+    """Why figures cannot go to a folder."""
+    if folder is None:
+        return []
+    if folder.exists() and not folder.is_dir():
+        return [f"--figures {folder}: is a file; name a folder"]
+    there = [folder / name for name in FIGURES if (folder / name).exists()]
+    return [] if force else [f"{path} exists already; replace it with --force" for path in there]
+
+
+def _write_figures(folder: Path, drawn: Mapping[str, bytes]) -> None:
+    """Write the figures and say where they are."""
+    if not drawn:
+        note("no figure: none of these runs counts operations of training or holds early decisions")
         return
-    put(cli_compare.side_by_side(names, summaries, levels))
-    for line in ["", *cli_compare.remarks(names, summaries, levels)]:
-        put(line)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, png in drawn.items():
+            (folder / name).write_bytes(png)
+            note(str(folder / name))
+    except OSError as error:
+        raise InputError(f"cannot write: {error.strerror or error}", str(folder)) from None
 
 
 def _labels(files: Sequence[Path]) -> list[str]:
@@ -94,6 +149,7 @@ def recost(file: Path, chip: str, replay: bool, output: Path | None, force: bool
                 cli_run.check_output(output, force)
             except InputError as error:
                 problems += [f"{error.where}: {problem}" for problem in error.problems]
+    problems += _replay_problems(file) if replay else []
     try:
         done = api.recost(file, chip)
     except InputError as error:
@@ -128,6 +184,23 @@ def recost(file: Path, chip: str, replay: bool, output: Path | None, force: bool
         note("the replay was interrupted: its column shows how far it came")
         return cli_run.INTERRUPTED
     return 0
+
+
+def _replay_problems(file: Path) -> list[str]:
+    """Why a trace cannot be run again; a file that cannot be read is recost's business."""
+    try:
+        with open_trace(file) as trace:
+            if "scenario" in trace.config:
+                return []
+            by_hand = trace.attributes.get("kind") == "network"
+    except (InputError, TraceError):
+        return []
+    if by_hand:
+        return [
+            f"--replay: {file} is of a network driven by hand, whose synapses no trace holds; run it again from Python "
+            "with ns.Simulation on that chip, or leave --replay away for the energy of its counts"
+        ]
+    return [f"--replay: {file} holds no scenario to run again; leave --replay away for the energy of its counts"]
 
 
 def _remark(done: Recost, recorded_on: str) -> str:

@@ -14,7 +14,7 @@ rate          ``activate(z)``, ``derivative(z, a)``
 spiking       ``integrate(v, current, leak)``
 dynamic       ``integrate``, ``fires``, ``reset`` and the constants ``STATES``, ``RECEPTORS`` (``neurons/dynamic.py``)
 plasticity    ``on_pre``, ``on_post``: a weight after a spike of either side (``plasticity/base.py``)
-device        ``step(w, up, scale_up, scale_down, w_min, w_max)``: the mean change by one pulse
+device        ``step(w, up, scale_up, scale_down, w_min, w_max, ...)``: the mean change by one pulse (``devices/``)
 perturbation  ``fill(words, seed, block)``, ``value(word, n, size, amplitude)`` and the constant ``BLOCK``
 cost          ``cost(y, target, smoothing)``, ``gradient(y, target, smoothing, out)``, ``residual(c)``
 experiment    ``run(parameters, seed)``: drives a network and says whether its claims hold
@@ -29,9 +29,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -82,6 +84,7 @@ class Model:
 
 
 _MODELS: dict[tuple[str, str], Model] = {}
+_PRESETS: dict[tuple[str, str], Path] = {}
 _Schema = TypeVar("_Schema", bound=type[ModelParameters])
 
 
@@ -101,6 +104,16 @@ def register(kind: str, name: str) -> Callable[[_Schema], _Schema]:
         return schema
 
     return add
+
+
+def add_presets(kind: str, folder: Path) -> None:
+    """Let the TOML files of a folder be named like models: each has a table ``[kind]`` with a model and numbers."""
+    _PRESETS.update({(kind, path.stem): path for path in sorted(folder.glob("*.toml"))})
+
+
+def presets(kind: str) -> list[str]:
+    """Names of all presets of one kind, sorted."""
+    return sorted(name for known, name in _PRESETS if known == kind)
 
 
 def names(kind: str) -> list[str]:
@@ -127,13 +140,22 @@ def unknown(value: object, known: list[str], what: str) -> str:
 
 
 def validated(kind: str, value: Any) -> ModelParameters:
-    """Parameters of a model of ``kind`` from a name, a table with the key ``model``, or a ready schema."""
+    """Parameters of a model of ``kind`` from a name, a table with the key ``model``, or a ready schema.
+
+    Where a preset is named instead of a model, its parameters are the defaults of the table.
+    """
     if isinstance(value, ModelParameters):
         return value
     if isinstance(value, str):
         value = {"model": value}
     if not isinstance(value, dict) or not isinstance(value.get("model"), str):
         raise ValueError(f"must be the name of a {kind} model, or a table with the key 'model'")
+    name = value["model"]
+    if (kind, name) not in _MODELS and presets(kind):
+        if (kind, name) not in _PRESETS:
+            raise ValueError(unknown(name, [*names(kind), *presets(kind)], f"{kind} model"))
+        table = tomllib.loads(_PRESETS[kind, name].read_text(encoding="utf-8"))[kind]
+        value = {**table, **{key: each for key, each in value.items() if key != "model"}}
     try:
         schema = find(kind, value["model"]).schema
     except InputError as error:

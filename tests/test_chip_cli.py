@@ -184,7 +184,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"faults": [{"dead_links": ["0,0-1,0", "0,0-0,1"]}]},
      "chip.faults.0.dead_links: tiles 0,0 and 1,0 cannot reach one another: the mesh is disconnected"),
     ({"astrocyte.core": 16}, "chip.astrocyte.core = 16: out of range; there are cores 0 to 15"),
-    ({"synapse.write_scheme": "row"}, "chip.synapse.write_scheme = 'row': not among capabilities.write_schemes []"),
+    ({"synapse.write_scheme": "row"}, "chip.synapse.write_scheme = 'row': this chip can only write by cell (capabilities.write_schemes"),
+    ({"geometry.neurons_per_core": True}, "chip.geometry.neurons_per_core = True: must be a number, not true or false"),
+    ({"timing.barrier_tiles": [True, 4]}, "chip.timing.barrier_tiles.0 = True: must be a number, not true or false"),
+    ({"geometry.ranges": [{"cores": "1", "neurons": True}]}, "chip.geometry.ranges.0.neurons = True: must be a number"),
+    ({"synapse.device": {"model": "quantized", "bits": True}}, "chip.synapse.device.bits = True: must be a number"),
+    ({"capabilities.neurons": []}, "chip.capabilities.neurons = []: name at least one neuron model"),
+    ({"capabilities.neurons": ["if", "lfi"]}, "unknown neuron model 'lfi'; did you mean 'lif'?"),
+    ({"faults": [{"dead_cores": ["0..7"]}, {"dead_cores": ["8..15"]}]}, "all 16 cores are dead from fabrication on"),
     ({"synapse.device": "idael"}, "unknown device model 'idael'; did you mean 'ideal'?"),
     ({"synapse.read_time_s": "3 W"}, "chip.synapse.read_time_s = '3 W': '3 W' has the unit 'W', but a quantity in s"),
     ({"operating_point.clock_Hz": "fast"}, "chip.operating_point.clock_Hz = 'fast': cannot read 'fast' as a quantity in Hz"),
@@ -214,6 +221,33 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"prices.hop_east": {"energy_J": 0, "source": "?", "kind": "assumed", "low_J": 0, "high_J": 0}},
      "prices.hop_east.energy_J = 0: an assumed zero hides a cost"),
 ]  # fmt: skip
+
+
+def test_every_mistake_at_once(neurosim: Call, chip_file: Path) -> None:
+    """A number that is none, a slip that Python takes for a number, and a price that is missing because of a typo."""
+    changes = {"geometry.cores": "many", "geometry.inputs_per_core": True, "prices.message": None,
+               "prices.mesage": dict(PRICED)}  # fmt: skip
+    chip_file.write_text(tomli_w.dumps(meshed(**changes)), encoding="utf-8")
+    done = neurosim("chip", "validate", chip_file)
+    assert done.code == 2
+    for said in ("chip.geometry.cores = 'many'", "chip.geometry.inputs_per_core = True: must be a number",
+                 "chip.prices.mesage: unknown price", "chip.prices.message: missing, though"):  # fmt: skip
+        assert done.err.count(said) == 1
+
+
+def test_half_of_the_cores_may_be_dead_later(neurosim: Call, chip_file: Path) -> None:
+    chip_file.write_text(tomli_w.dumps(meshed(faults=[{"dead_cores": ["0..15"], "tick": 5}])), encoding="utf-8")
+    assert neurosim("chip", "validate", chip_file).code == 0
+
+
+@pytest.mark.parametrize("name", ["nsat", "analog-if", "loihi-davies2018"])
+def test_a_narrow_screen_tears_no_names(neurosim: Call, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = neurosim("chip", "show", name).out
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    for price in ("synaptic_event", "neuron_visited", "perturbation_applied"):
+        assert re.search(rf"^  {price} ", shown, re.MULTILINE)
+    assert re.search(r"^source of", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +458,7 @@ def test_the_chip_of_these_tests_fits_too(checker: Checker) -> None:
 
 BEYOND_A_SCHEMA = (
     "stands in ranges", "out of range", "no neighbours", "the mesh has", "ends before it begins", "must be of one length",
-    "must hold", "needs low", "not among", "disconnected", "though capabilities", "hides a cost", "dead_links",
+    "must hold", "needs low", "can only write by", "all 16 cores", "neuron model", "disconnected", "though capabilities", "hides a cost", "dead_links",
     "less than no time", "finite",
 )  # fmt: skip
 """What one key says about another; a schema looks at one at a time."""

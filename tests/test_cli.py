@@ -209,7 +209,8 @@ def test_lists_of_files(neurosim: Call, workplace: Path, kind: files.Kind) -> No
 
 def test_lists_of_models(neurosim: Call) -> None:
     found = neurosim("model", "list", "--json").json["models"]
-    assert {"rate", "spiking", "dynamic", "input", "device", "perturbation", "cost", "trainer", "experiment"} == {row["kind"] for row in found}
+    kinds = {"rate", "spiking", "dynamic", "input", "integer", "plasticity", "device", "perturbation", "cost", "trainer", "experiment"}
+    assert {row["kind"] for row in found} == kinds
     assert all(row["about"] for row in found)
     devices = neurosim("device", "list", "--json").json["models"]
     assert [row for row in found if row["kind"] == "device"] == devices

@@ -879,8 +879,11 @@ def test_own_targets(tmp_path: Path) -> None:
         ({"train_x": None, "test_y": None}, ["train_x is missing", "test_y is missing"]),
         ({"train_x": np.zeros(6), "test_x": np.zeros(3)}, ["train_x has shape (6,)", "test_x has shape (3,)"]),
         ({"train_x": np.zeros((6, 1, 1, 1, 1))}, ["train_x has shape", "samples differ"]),
-        ({"train_x": np.float32(1), "test_x": np.uint8(200)}, ["train_x holds no samples", "test_x holds no samples"]),
-        ({"train_x": np.zeros((0, 4))}, ["train_x holds no samples"]),
+        (
+            {"train_x": np.float32(1), "test_x": np.uint8(200)},
+            ["train_x is a single number", "test_x is a single number"],
+        ),
+        ({"train_x": np.zeros((0, 4))}, ["train_x is empty"]),
         ({"test_x": np.zeros((3, 5))}, ["samples differ in shape"]),
         ({"train_x": np.full((6, 4), np.nan)}, ["train_x has values that are NaN"]),
         ({"train_x": np.full((6, 4), 1e300)}, ["too large for float32"]),

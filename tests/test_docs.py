@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TESTED_ELSEWHERE = {"models.md", "network.md"}
-"""Pages whose example needs a place of its own: test_models.py and test_simulation.py run them."""
+TESTED_ELSEWHERE = {"models.md", "network.md", "nsat.md"}
+"""Pages whose example needs a place of its own: test_models.py, test_simulation.py and test_nsat_network.py run them."""
 
 
 def examples() -> list[tuple[str, str]]:

@@ -59,6 +59,16 @@ def test_lif_golden_period_is_seven_and_the_rest(rest: int, spikes: list[int]) -
     assert spikes_of(NsatCore(0, [0], (group,)), spikes[-1] + 5) == spikes
 
 
+@pytest.mark.parametrize(("rest", "period"), [(0, 1), (1, 1), (2, 2), (5, 5)])
+@pytest.mark.parametrize("reset", ["none", "add", "max"])
+def test_where_no_reset_holds_it_a_neuron_fires_in_the_tick_that_ends_its_rest(
+    reset: str, rest: int, period: int
+) -> None:
+    """The rest is counted down before the threshold is looked at, in one tick: a spike of tick 1 rests until 1 + rest."""
+    group = NeuronGroup(A=shifts(1, A00=-1), bias=(150,), threshold=100, refractory_ticks=rest, reset=(reset,))
+    assert spikes_of(NsatCore(0, [0], (group,)), 20) == list(range(1, 21, period))
+
+
 def test_mihalas_niebur_golden() -> None:
     group = NeuronGroup(
         A=shifts(4, A00=-4, A01=-8, A11=-7, A20=0, A22=-2, A30=0, A33=-6), bias=(-250, -10, 0, 0),
@@ -157,6 +167,94 @@ def test_stochastic_rounding_is_unbiased() -> None:
     values = [kernels.rounded(-5, 3, key, element) for element in range(20_000)]
     assert set(values) == {-1, 0}
     assert np.mean(values) == pytest.approx(-5 / 8, abs=0.02)
+
+
+@pytest.mark.parametrize(("m", "bits"), [(0, 0), (0, 3), (3, 0), (3, 3), (8, 3), (-3, 3)])
+def test_updated_are_weights_whose_rounded_change_is_not_zero(m: int, bits: int) -> None:
+    """One event on 400 synapses of weight 0: those that are not 0 afterwards were written, and no other."""
+    group = NeuronGroup(A=shifts(2), threshold=32767, modulator=1, learning=(0, -1), start=(0, m))
+    rule = LearningGroup(rule="event", acausal_heights=(0, OFF, OFF), rounding_bits=bits)
+    every = np.arange(400)
+    core = NsatCore(1, 0 * every, (group,), (rule,), pre=0 * every, post=every, state=0 * every, weights=0 * every)
+    simulation = NsatSimulation([core], seed=2)
+    out = simulation.run(3, [(2, 0, 0)])
+    moved = np.count_nonzero(simulation.weights(0))
+    assert out.counts["synapse_updated"] == moved
+    if m % (1 << bits) == 0:
+        assert moved == (400 if m else 0)
+    else:
+        p = m / (1 << bits) % 1 if m > 0 else -m / (1 << bits)
+        assert abs(moved - 400 * p) < 5 * np.sqrt(400 * p * (1 - p))
+
+
+def test_a_weight_at_its_limit_counts_as_written_where_another_value_is_wanted() -> None:
+    group = NeuronGroup(A=shifts(2), threshold=32767, modulator=1, learning=(0, -1), start=(0, 3))
+    rule = LearningGroup(rule="event", acausal_heights=(0, OFF, OFF))
+    simulation = NsatSimulation([NsatCore(1, [0], (group,), (rule,), pre=[0], post=[0], state=[0], weights=[255])])
+    assert simulation.run(5, [(2, 0, 0), (3, 0, 0)]).counts["synapse_updated"] == 2
+    assert simulation.weights(0).tolist() == [255]
+
+
+def taught(m: int) -> dict[str, Any]:
+    """State 0 fires by a teacher's event of the tick before, state 1 is what learns, state 2 holds m."""
+    return {"A": shifts(3), "threshold": 100, "modulator": 2, "start": (0, 0, m)}
+
+
+@pytest.mark.parametrize("m", [0, 1])
+def test_traces_count_the_weights_that_they_change(m: int) -> None:
+    """An event at 3, a spike at 6: e = 16, and leaks by a quarter, at least 1, down to 0. Every tick writes e m."""
+    group = NeuronGroup(**taught(m), learning=(-1, 0, -1))
+    rule = LearningGroup(rule="trace", causal_heights=(4, 4, 4), trace_shift=2)
+    core = NsatCore(2, [0], (group,), (rule,), pre=[0, 1], post=[0, 0], state=[1, 0], weights=[0, 200])
+    simulation = NsatSimulation([core])
+    out = simulation.run(40, [(3, 0, 0), (5, 0, 1)])
+    traces = [16, 12, 9, 7, 6, 5, 4, 3, 2, 1]
+    assert simulation.weights(0).tolist() == [m * sum(traces), 200]
+    assert out.counts["synapse_updated"] == m * len(traces)
+
+
+@pytest.mark.parametrize("beside", [12, 30, 40, 900])
+def test_a_rule_learns_by_its_own_window_whatever_others_have(beside: int) -> None:
+    """An event at 10, spikes at 15 and 30, an event at 50. A window of 12 sees the first spike: it is over at 22.
+
+    Windows of 30 and more see the second spike, the last one before they are over or the next event comes.
+    """
+    groups = tuple(NeuronGroup(**taught(7), learning=(-1, rule, -1)) for rule in (0, 1))
+    rules = tuple(
+        LearningGroup(window_ticks=window, causal_edges=(8, 12), acausal_edges=(1, 2), causal_heights=(0, 1, 2),
+                      acausal_heights=(OFF, OFF, OFF))
+        for window in (12, beside)
+    )  # fmt: skip
+    core = NsatCore(2, [0, 1], groups, rules, pre=[0, 0, 1, 1], post=[0, 1, 0, 1], state=[1, 1, 0, 0],
+                    weights=[0, 0, 200, 200])  # fmt: skip
+    simulation = NsatSimulation([core])
+    out = simulation.run(21, [(10, 0, 0), (14, 0, 1)])
+    assert out.spikes[0][0].tolist() == [15, 15]
+    assert simulation.weights(0)[:2].tolist() == [0, 0]
+    simulation.run(1)
+    assert simulation.weights(0)[0] == 7
+    simulation.run(60, [(29, 0, 1), (50, 0, 0)])
+    assert simulation.weights(0)[:2].tolist() == [7, 7 if beside == 12 else 28]
+    longer = NsatSimulation([core], causal_timeout_ticks=40)  # the original's: one number for all rules
+    longer.run(82, [(10, 0, 0), (14, 0, 1), (29, 0, 1), (50, 0, 0)])
+    assert longer.weights(0)[0] == 0
+
+
+def test_two_events_of_one_tick_on_one_input_are_two_that_learn_once() -> None:
+    """Each has blank-out of its own: 0, 1 or 2 of them arrive, by the binomial law. Weights change once."""
+    n, p = 1024, 5 / 15
+    every = np.arange(n)
+    group = NeuronGroup(A=shifts(2), threshold=32767, transmit=(5, 15), modulator=1, learning=(0, -1), start=(0, 3))
+    rule = LearningGroup(rule="event", acausal_heights=(0, OFF, OFF))
+    core = NsatCore(2, 0 * every, (group,), (rule,), pre=0 * every, post=every, state=0 * every, weights=0 * every + 1)
+    simulation = NsatSimulation([core], seed=5)
+    out = simulation.run(4, [(2, 0, 0), (2, 0, 1), (2, 0, 0)])
+    arrived = np.bincount(simulation.state(0)[:, 0], minlength=3)
+    for count, share in zip(arrived, ((1 - p) ** 2, 2 * p * (1 - p), p**2), strict=True):
+        assert abs(count - n * share) < 5 * np.sqrt(n * share * (1 - share))
+    assert out.counts["synaptic_event"] == 2 * n
+    assert out.counts["synapse_updated"] == n
+    assert set(simulation.weights(0).tolist()) == {1 + 3}
 
 
 def test_synapses_that_share_a_weight_change_it_together() -> None:

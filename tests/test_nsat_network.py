@@ -362,6 +362,7 @@ def test_stochastic_rounding_is_unbiased_and_drawn_for_every_synapse() -> None:
     p, n = 5 / 8, 400 * 40
     assert abs(change.sum() - n * p) <= 4 * np.sqrt(n * p * (1 - p))
     assert np.var(change) == pytest.approx(40 * p * (1 - p), rel=0.25)
+    assert sim.ledger.counts["synapse_updated"] == change.sum()  # a change is 1, which is written, or 0, which is not
     pool = simulate(alike(400, weights=[0], shared=np.zeros(400, int), learning={"rounding_bits": 3}),
                     overrides={"chip.synapse.device.bits": 16})  # fmt: skip
     pool.run(41, events={"in": (np.arange(40), np.zeros(40, int))})
@@ -431,6 +432,28 @@ def test_the_causal_half_takes_the_modulator_of_the_spike_and_the_other_half_tha
     assert weight[9] == weight[11] == m[5] - m[9] // 2  # 5 - 3 = 2 ticks before, 9 - 5 = 4 ticks after
 
 
+@pytest.mark.parametrize("beside", [12, 40, 900])
+def test_a_window_of_one_connection_leaves_those_of_others_alone(beside: int) -> None:
+    """An event in tick 10, spikes in 15 and 30, an event in 50: a window of 12 sees the first spike, 40 the second."""
+    net = ns.Network()
+    net.add_population("in", 1, model="input")
+    net.add_population("teacher", 1, model="input")
+    for name, window in (("x", 12), ("y", beside)):
+        net.add_population(name, 1, model="nsat", A=off(3), threshold=100, start=(0, 0, 7), modulator=2)
+        rule = {"window_ticks": window, "causal_edges": (8, 12), "causal_heights": (0, 1, 2), "acausal_edges": (1, 2),
+                "acausal_heights": (OFF, OFF, OFF)}  # fmt: skip
+        net.connect("in", name, pre=[0], post=[0], weights=0, state=1, learning=rule)
+        net.connect("teacher", name, weights=[[200]])
+    sim = simulate(net)
+    sim.run(22, events={"in": ([10], [0]), "teacher": ([14], [0])})
+    assert sim.weights("in", "x").tolist() == [0]
+    sim.run(1)  # tick 22, in which a window of 12 is over
+    assert sim.weights("in", "x").tolist() == [7]
+    sim.run(40, events={"in": ([27], [0]), "teacher": ([6], [0])})
+    assert sim.weights("in", "x").tolist() == [7]
+    assert sim.weights("in", "y").tolist() == [7 if beside == 12 else 28]
+
+
 def test_nothing_is_learned_at_the_start_of_a_sample() -> None:
     sim = simulate(alike(1, weights=0, learning={"period_ticks": 10, "burn_in_ticks": 4}))
     learned = []
@@ -483,6 +506,14 @@ def test_a_trace_holds_the_run(tmp_path: Path) -> None:
 
 
 # Faults and stuck weights
+
+
+def test_words_that_are_stuck_are_not_updated() -> None:
+    for stuck in (0.0, 0.25, 1.0):
+        sim = simulate(alike(400, weights=0), overrides={"chip.synapse.stuck_fraction": stuck})
+        out = sim.run(2, events={"in": ([0], [0])})
+        assert out.counts["synapse_updated"] == np.count_nonzero(sim.weights("in", "x"))
+        assert stuck not in (0.0, 1.0) or out.counts["synapse_updated"] == 400 * (1 - stuck)
 
 
 def test_stuck_weights_stay() -> None:

@@ -45,7 +45,8 @@ models.load_builtin()
 
 CHIP_FIGURES = {"floor_plan", "link_load", "tick_timeline", "tornado"}
 """What needs a built machine: its places, its links, its own price table."""
-ALL = {kind.name for kind in figures.KINDS} - CHIP_FIGURES
+ALL = {kind.name for kind in figures.KINDS} - CHIP_FIGURES - {"early"}
+"""Early decisions are drawn in test_energy_table.py."""
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>$\\frac{$ {{ 7*7 }}"
 CHIP = 'name = "analog-if"\nhypothetical = true\n[static]\npower_W = 1.5e-3\nsource = "a guess"\nkind = "published"\n'
 

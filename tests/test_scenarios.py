@@ -30,7 +30,18 @@ def finished(
 TRAINING = sorted(name for name in files.shipped("scenario") if not load.is_experiment(load.load_scenario_table(name)))
 
 
-@pytest.mark.parametrize("name", TRAINING)
+SIZES = ("-200", "-500", "-500-500", "-200-nsat", "-500-nsat", "-500-500-nsat")
+"""Ends of the names of scenarios that differ from another one in the sizes of their layers alone."""
+LARGER = [
+    name
+    for name in TRAINING
+    if "rbp" in name and name.removeprefix("pi-mnist-erbp").removeprefix("pi-mnist-perbp") in SIZES
+]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGER else []) for name in TRAINING]
+)
 def test_modes_give_the_same_bits(name: str) -> None:
     """Weights, states, registers, counts, energies and durations, bit for bit."""
     table = api.load.load_scenario_table(name)

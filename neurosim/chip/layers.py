@@ -34,6 +34,8 @@ class LayerPlan:
     spiking: bool
     mapping: str = "serial"
     pool: int = 0
+    stride: int = 1
+    """Inputs from one window of a convolution to the next."""
 
     @property
     def n_in(self) -> int:
@@ -155,6 +157,7 @@ def plan_network(network: Network, in_shape: tuple[int, ...], n_out: int) -> Net
                 index, spec.name, spec.type, shape, out_shape, weight_shape, theta, act, neuron, spiking,
                 mapping=spec.mapping if isinstance(spec, Conv2d) else "serial",
                 pool=spec.size if isinstance(spec, Pool) else 0,
+                stride=spec.stride if isinstance(spec, Conv2d) else 1,
             )
         )  # fmt: skip
         theta += layers[-1].parameters
@@ -192,5 +195,6 @@ def _shapes(
         problems.append(f"{path}: a window of {size} x {size} does not fit an input of {rows} x {columns}")
         return (1, 1, channels), ()
     if isinstance(spec, Conv2d):
-        return (rows - size + 1, columns - size + 1, spec.channels), (size, size, channels, spec.channels)
+        down, across = ((length - size) // spec.stride + 1 for length in (rows, columns))
+        return (down, across, spec.channels), (size, size, channels, spec.channels)
     return (rows // size, columns // size, channels), ()

@@ -32,8 +32,13 @@ MAX_CLASSES = 10_000
 Array = NDArray[Any]
 
 
-def read_npz(file: Path | IO[bytes], size: int, keys: tuple[str, ...], where: str) -> dict[str, Array]:
-    """Read the arrays ``keys`` out of a ``.npz`` of ``size`` bytes; an :class:`InputError` lists every fault."""
+def read_npz(
+    file: Path | IO[bytes], size: int, keys: tuple[str, ...], where: str, *, empty: bool = False
+) -> dict[str, Array]:
+    """Read the arrays ``keys`` out of a ``.npz`` of ``size`` bytes; an :class:`InputError` lists every fault.
+
+    ``empty``: arrays may hold nothing.
+    """
     problems: list[str] = []
     arrays: dict[str, Array] = {}
     try:
@@ -47,7 +52,7 @@ def read_npz(file: Path | IO[bytes], size: int, keys: tuple[str, ...], where: st
                     problems.append(f"{key} is missing (the file has: {', '.join(found[:20]) or 'nothing'})")
                     continue
                 left -= info.file_size
-                fault = "is too large for the size of the file" if left < 0 else _header_fault(archive, info)
+                fault = "is too large for the size of the file" if left < 0 else _header_fault(archive, info, empty)
                 if fault:
                     problems.append(f"{key} {fault}")
                     continue
@@ -62,7 +67,7 @@ def read_npz(file: Path | IO[bytes], size: int, keys: tuple[str, ...], where: st
     return arrays
 
 
-def _header_fault(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
+def _header_fault(archive: zipfile.ZipFile, info: zipfile.ZipInfo, empty: bool) -> str | None:
     """What is wrong with one member, seen from its header alone; memory is only taken after this said None."""
     with archive.open(info) as stream:
         try:
@@ -79,8 +84,10 @@ def _header_fault(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None
             return "holds Python objects; reading them would execute code from the file, so it is refused"
         if dtype.kind not in "biuf":
             return f"has type {dtype}, expected numbers"
-        if min(shape, default=0) < 1:
-            return f"holds no samples (shape {shape})"
+        if not shape:
+            return "is a single number, expected an array"
+        if min(shape) < 1 and not empty:
+            return f"is empty (shape {shape}): every array needs at least one sample and one value in each"
         expected = stream.tell() + math.prod(shape) * dtype.itemsize
         if expected != info.file_size:
             return f"is damaged: its header {shape} promises {expected} bytes, the file has {info.file_size}"

@@ -127,7 +127,7 @@ def _from_npz(file: Path) -> _Read:
             raise InputError(f"has {' and '.join(timed)}, only one may say when", str(file))
         kind = timed[0] if timed else "tick"
         stream.seek(0)
-        arrays = read_npz(stream, size, (kind, "neuron"), str(file))
+        arrays = read_npz(stream, size, (kind, "neuron"), str(file), empty=True)
     problems = []
     for name, found in arrays.items():
         if found.ndim != 1:

@@ -15,8 +15,19 @@ from textwrap import indent
 from neurosim import registry
 from neurosim.chip.capabilities import choose_mechanism
 from neurosim.chip.layers import NetworkPlan
-from neurosim.engine import emit_erbp, emit_forward, emit_nodes, emit_spiking, emit_step, erbp_state, registers
+from neurosim.engine import (
+    emit_devices,
+    emit_erbp,
+    emit_erbp_integer,
+    emit_forward,
+    emit_nodes,
+    emit_spiking,
+    emit_step,
+    erbp_state,
+    registers,
+)
 from neurosim.kernels import composed
+from neurosim.models.devices.base import DeviceParameters
 from neurosim.registry import Model
 from neurosim.spec.scenario import Scenario
 from neurosim.training.backprop import Backprop
@@ -72,14 +83,18 @@ def compose(
     exact = bool(uses["device"].module.EXACT) if hasattr(uses["device"].module, "EXACT") else False
     if isinstance(trainer, EventDrivenRandomBackprop):
         window = erbp_state.times(scenario).sample
+        form = emit_erbp_integer if trainer.arithmetic == "integer" else emit_erbp
         parts = [
             _head(scenario, plan, step, uses, window, classes, dead_neurons),
             emit_step.PRESENT,
-            *emit_erbp.parts(scenario, plan, exact, dead_synapses),
+            *form.parts(scenario, plan, exact, dead_synapses),
         ]
-        modules = (*KERNEL_MODULES, emit_erbp.MODULE, *(model.module_name for model in uses.values()))
+        modules = (*KERNEL_MODULES, *form.MODULES, *(model.module_name for model in uses.values()))
         return Composition("\n".join(parts), modules, plan, step, window)
     writes = mechanism(scenario, trainer) == "write"
+    device = scenario.chip.synapse.device
+    assert isinstance(device, DeviceParameters)
+    plain = emit_devices.is_plain(device)
     # a perturbation by writing is in the weights themselves, so reads add none
     forward = replace(step, space="none") if writes else step
     parts = [
@@ -89,7 +104,7 @@ def compose(
         emit_forward.analog(plan, forward) if not plan.spiking else "",
         emit_step.MEASURE,
         emit_step.HEARD,
-        "" if exact and not writes else _copied("program"),
+        "" if exact and not writes else _copied("program") if plain else emit_devices.program(device),
         emit_step.written(_write_scheme(scenario, trainer), rank1=_is_rank1(plan, step, trainer)),
         emit_step.write(plan, exact),
         _training(scenario, plan, trainer, step, exact, dead_synapses),
@@ -100,7 +115,10 @@ def compose(
         _entries(plan, step),
     ]
     modules = (*KERNEL_MODULES, *(model.module_name for model in uses.values()))
-    return Composition("\n".join(part for part in parts if part), modules, plan, step, window)
+    source = "\n".join(part for part in parts if part)
+    if not plain:
+        source, modules = emit_devices.called_with_state(source), (*modules, emit_devices.MODULE)
+    return Composition(source, modules, plan, step, window)
 
 
 def mechanism(scenario: Scenario, trainer: Trainer) -> str:

@@ -14,12 +14,13 @@ from neurosim.engine import erbp_state
 from neurosim.engine.emit_forward import weights
 from neurosim.spec.scenario import Scenario
 
-MODULE = "neurosim.kernels.erbp"
+MODULES = ("neurosim.kernels.erbp", "neurosim.kernels.erbp_windows")
 LOOPS = (
     "ALWAYS", "compare", "decay", "drop", "drop_learn", "escape_spikes", "feed_back", "gate", "learn_rounded",
     "take_current", "transmit", "transmit_learn",
 )  # fmt: skip
-"""What the text takes from there."""
+WINDOW_LOOPS = ("drop_windows", "round_windows", "transmit_windows", "write_windows")
+"""What the text takes from there; the second of them for convolutions."""
 
 
 def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: bool) -> list[str]:
@@ -35,11 +36,11 @@ def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: boo
         _integrate(plan),
         _fire(plan),
         _ROUTE,
-        _FINISH,
+        FINISH,
         _MEASURE,
-        _STEP,
-        _readings(plan),
-        _ENTRIES,
+        STEP,
+        readings(plan),
+        ENTRIES,
     ]
 
 
@@ -47,7 +48,8 @@ def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
     times = erbp_state.times(scenario)
     return "\n".join(
         [
-            f"from {MODULE} import {', '.join(LOOPS)}",
+            f"from {MODULES[0]} import {', '.join(LOOPS)}",
+            f"from {MODULES[1]} import {', '.join(WINDOW_LOOPS)}",
             *(f"E_{name} = {k}" for k, name in enumerate(erbp_state.SETTINGS)),
             f"TEST_TICKS = {times.test}",
             f"OUTPUT_LAYER = {plan.output.index}",
@@ -55,7 +57,7 @@ def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
     )
 
 
-def _readings(plan: NetworkPlan) -> str:
+def readings(plan: NetworkPlan) -> str:
     events = " + ".join(f"S.tally[T_ACTIVE_{layer.index}] * {layer.columns}" for layer in plan.layers)
     return f"""
 @kernel
@@ -97,8 +99,8 @@ def begin(S, slot):
 
 def _deliver(plan: NetworkPlan, general: bool) -> str:
     lines: list[str] = []
-    for layer in plan.layers:
-        lines += _scatter(plan, layer, general)
+    for layer, first in zip(plan.layers, erbp_state.first_synapses(plan), strict=True):
+        lines += _scatter(plan, layer, first, general)
     return f"""
 @kernel
 def deliver(S, slot, tick):
@@ -120,8 +122,11 @@ def deliver(S, slot, tick):
 """
 
 
-def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
-    """One layer's events: three passes for real-valued weights, one for everything else."""
+def _scatter(plan: NetworkPlan, layer: LayerPlan, first: int, general: bool) -> list[str]:
+    """One layer's events: three passes for real-valued weights, one for everything else.
+
+    ``first``: number of the layer's first synapse, for the draws.
+    """
     if layer.index == 0:
         fired, count = "S.fired_input", "S.input_count[0]"
     else:
@@ -129,18 +134,21 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
         fired, count = f"S.fired[{before.act}:{before.act + before.n}]", f"S.fired_count[{before.index}]"
     span = f"{layer.act}:{layer.act + layer.n}"
     w, current, change = weights(layer)[0], f"S.current[{span}]", f"S.change_by[{span}]"
+    rate = "S.rf[RF_RATE]" if layer.type == "dense" else "S.rf[RF_RATE] * S.erbp[E_SHARED_RATE]"
     head = [
         "moved = 0",
         f"spikes = {count}",
-        f"S.tally[T_ACTIVE_{layer.index}] += spikes",
         "open_gates = 0",
         "if learning:",
-        f"    open_gates = gate({change}, S.dendrite[{span}], S.synaptic[{span}], S.boxcar[{span}], S.rf[RF_RATE])",
+        f"    open_gates = gate({change}, S.dendrite[{span}], S.synaptic[{span}], S.boxcar[{span}], {rate})",
     ]
+    if layer.type == "conv2d":
+        return head + _windows(layer, fired, first, general)
+    head.append(f"S.tally[T_ACTIVE_{layer.index}] += spikes")
     tail = ["S.tally[T_WRITTEN] += moved", "S.tally[T_PULSES] += moved"]
     plainly = [
         "elif limit < ALWAYS:",
-        f"    drop({w}, {fired}, spikes, {current}, S.halves, key, {layer.theta}, limit)",
+        f"    drop({w}, {fired}, spikes, {current}, S.halves, key, {first}, limit)",
         "else:",
         f"    transmit({w}, {fired}, spikes, {current})",
     ]
@@ -149,7 +157,7 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
         return [
             *head,
             "if open_gates > 0:",
-            f"    moved = learn_rounded({w}, {free}, {fired}, spikes, {current}, {change}, key, {layer.theta}, limit,",
+            f"    moved = learn_rounded({w}, {free}, {fired}, spikes, {current}, {change}, key, {first}, limit,",
             "        rounding_key, S.erbp[E_STEP], S.erbp[E_W_MIN], S.erbp[E_W_MAX])",
             *plainly,
             *tail,
@@ -157,12 +165,44 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, general: bool) -> list[str]:
     return [
         *head,
         "if open_gates > 0 and limit < ALWAYS:",
-        f"    moved = drop_learn({w}, {fired}, spikes, {current}, {change}, S.halves, key, {layer.theta}, limit)",
+        f"    moved = drop_learn({w}, {fired}, spikes, {current}, {change}, S.halves, key, {first}, limit)",
         "elif open_gates > 0:",
         f"    transmit_learn({w}, {fired}, spikes, {current}, {change})",
         "    moved = spikes * open_gates",
         *plainly,
         *tail,
+    ]
+
+
+def _windows(layer: LayerPlan, fired: str, first: int, general: bool) -> list[str]:
+    """A convolution's events: every window that holds a spike, and what their synapses learned written at the end."""
+    columns, flat = layer.in_shape[1], f"{layer.theta}:{layer.theta + layer.weights}"
+    w, pending = weights(layer)[0], f"S.pending[:{layer.weights}]"
+    maps = [f"S.{name}[{layer.act}:{layer.act + layer.n}].reshape({layer.shape})" for name in ("current", "change_by")]
+    common = (
+        f"{fired}, spikes, {columns}, {layer.stride}, {maps[0]}, {maps[1]}, {pending}.reshape({layer.weight_shape})"
+    )
+    lines = [
+        "if limit < ALWAYS:",
+        f"    driven, moved = drop_windows({w}, {common}, open_gates > 0, S.halves, key, {first}, limit)",
+        "else:",
+        f"    driven, moved = transmit_windows({w}, {common}, open_gates > 0)",
+    ]
+    if general:
+        free = f"S.free[{flat}].reshape({layer.weight_shape})"
+        lines = [
+            "if open_gates > 0:",
+            f"    driven, moved = round_windows({w}, {free}, {common}, key, {first}, limit,",
+            "        rounding_key, S.erbp[E_STEP])",
+            f"el{lines[0]}", *lines[1:],
+        ]  # fmt: skip
+    return [
+        *lines,
+        "if moved > 0:",
+        f"    write_windows(S.theta[{flat}], {pending}, S.erbp[E_STEP], S.erbp[E_W_MIN], S.erbp[E_W_MAX])",
+        f"S.tally[T_ACTIVE_{layer.index}] += driven",
+        "S.tally[T_WRITTEN] += moved",
+        "S.tally[T_PULSES] += moved",
     ]
 
 
@@ -225,7 +265,7 @@ def route(S, slot, tick):
                                      S.erbp[E_ERROR_WEIGHT], S.erbp[E_ERROR_THRESHOLD])
 """
 
-_FINISH = """
+FINISH = """
 @kernel
 def finish(S, slot):
     # activities: hidden neurons in spikes a tick, outputs in the label neuron's rate
@@ -254,7 +294,7 @@ def measure(S, slot):
             S.ri[RI_DIVERGED] = S.ri[RI_STEP] + 1
 """
 
-_STEP = """
+STEP = """
 @kernel
 def perturb(S):
     pass
@@ -291,7 +331,7 @@ def account(S):
 """
 
 
-_ENTRIES = """
+ENTRIES = """
 @kernel(cache=True)
 def burst(S, DATA, steps):
     # many samples; stops early when a current is no longer finite

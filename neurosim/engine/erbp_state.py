@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosim.chip.layers import NetworkPlan
+from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.kernels import random
 from neurosim.kernels.erbp import ALWAYS
 from neurosim.models.neurons.erbp_lif import ErrorDrivenLeakyIntegrateAndFire
@@ -23,6 +23,7 @@ Arrays = dict[str, np.ndarray]
 SETTINGS = (
     "RATE", "PIXEL_THRESHOLD", "PIXEL_GAIN", "DATA_REST", "BURN_IN", "LABEL_PERIOD", "TRANSMISSION", "OUTPUT_FEEDBACK",
     "ERROR_WEIGHT", "ERROR_THRESHOLD", "ANNEAL_STEPS", "STEP", "W_MIN", "W_MAX", "NOISY",
+    "SHARED_RATE",
 )  # fmt: skip
 """Names of the numbers in the array ``erbp``, in their order."""
 
@@ -61,8 +62,8 @@ def problems(scenario: Scenario, plan: NetworkPlan, data: Dataset) -> list[str]:
     """What this training cannot do, each with its key path."""
     out = []
     for layer in plan.layers:
-        if layer.type != "dense":
-            out.append(f"network.layers.{layer.name}.type: erbp learns dense layers, not {layer.type}")
+        if layer.type not in ("dense", "conv2d"):
+            out.append(f"network.layers.{layer.name}.type: erbp learns dense layers and conv2d, not {layer.type}")
         elif not isinstance(layer.neuron, ErrorDrivenLeakyIntegrateAndFire):
             model = layer.neuron.model if layer.neuron else ""
             out.append(f"network.layers.{layer.name}.neuron: erbp needs erbp-lif, which has a dendrite; not {model!r}")
@@ -91,6 +92,7 @@ def build(scenario: Scenario, plan: NetworkPlan, arrays: Arrays, dtype: np.dtype
         "LABEL_PERIOD": when.label_period, "TRANSMISSION": round(trainer.transmission * ALWAYS),
         "OUTPUT_FEEDBACK": trainer.output_feedback, "ERROR_WEIGHT": trainer.error_weight,
         "ERROR_THRESHOLD": trainer.error_threshold, "ANNEAL_STEPS": trainer.anneal_steps,
+        "SHARED_RATE": trainer.shared_rate,
         "STEP": 0.0 if exact else device.step_size, "W_MIN": device.w_min, "W_MAX": device.w_max,  # type: ignore[attr-defined]
     }  # fmt: skip
     syn_keep, dendrite_keep, noise, boxcar = (np.zeros(N) for _ in range(4))
@@ -118,10 +120,29 @@ def build(scenario: Scenario, plan: NetworkPlan, arrays: Arrays, dtype: np.dtype
         "error_fired": np.zeros(2 * classes, np.int64),
         "input_spikes": np.zeros((longest, plan.n_in), np.uint32),
         "input_spike_count": np.zeros(longest, np.int64),
-        "halves": np.zeros(max(layer.n for layer in plan.layers), np.uint32),
+        "halves": np.zeros(max(_words(layer) for layer in plan.layers), np.uint32),
+        "pending": np.zeros(max(layer.weights if layer.type == "conv2d" else 1 for layer in plan.layers), dtype),
         "early": np.zeros((2, when.test), np.int64),
         "free": free,
     }
+
+
+def _words(layer: LayerPlan) -> int:
+    """Random words for the synapses of one input, two to a word; a convolution counts changes behind them."""
+    return layer.n if layer.type == "dense" else (layer.weight_shape[0] ** 2 + 1) * ((layer.columns + 1) // 2)
+
+
+def first_synapses(plan: NetworkPlan) -> list[int]:
+    """Number of the first synapse of each layer: their draws must not meet. A convolution's aliases all count.
+
+    In a network of dense layers it is where their weights start.
+    """
+    first, out = 0, []
+    for layer in plan.layers:
+        out.append(first)
+        aliases = layer.n_in * layer.weight_shape[0] ** 2 if layer.type == "conv2d" else layer.rows
+        first += (aliases + 1) * layer.columns
+    return out
 
 
 def feedback(scenario: Scenario, plan: NetworkPlan) -> np.ndarray:

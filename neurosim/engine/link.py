@@ -30,6 +30,8 @@ _DOUBLES = (
     "filtered",
     "previous",
     "erbp",
+    "device_numbers",
+    "device_table",
 )
 
 

@@ -12,10 +12,11 @@ from neurosim.chip.layers import NetworkPlan, plan_network
 from neurosim.chip.mapper import Placement, place
 from neurosim.chip.meter import Meter, Workload, check_prices
 from neurosim.data import Dataset
-from neurosim.engine import erbp_state, link, program, registers, state
+from neurosim.engine import emit_devices, erbp_integer_state, erbp_state, link, program, registers, state
 from neurosim.engine.compose import PHASES, Composition, compose
 from neurosim.engine.training_faults import TrainingFaults
 from neurosim.errors import InputError
+from neurosim.models.devices.base import DeviceParameters
 from neurosim.spec.scenario import Scenario
 from neurosim.training.backprop import Backprop
 from neurosim.training.base import Trainer
@@ -25,6 +26,8 @@ from neurosim.training.mgd import MGD
 
 _RI = registers.index(registers.REGISTERS_INT)
 _RF = registers.index(registers.REGISTERS_FLOAT)
+_WITH_DENDRITE = ("erbp-lif", "erbp-nsat")
+"""Neurons that only the trainer erbp knows how to run."""
 _PHASE = {name: k for k, name in enumerate((*PHASES, "prepare", "restore"))}
 
 
@@ -86,12 +89,14 @@ class Machine:
             self.scenario, plan, space=step.space, difference=step.difference, code=code, mechanism=self.mechanism,
             needs=trainer.needs(), host_loop=trainer.host_loop,
         )  # fmt: skip
-        problems = []
+        device = self.scenario.chip.synapse.device
+        problems = emit_devices.problems(device) if isinstance(device, DeviceParameters) else []
         if isinstance(trainer, EventDrivenRandomBackprop):
-            problems += erbp_state.problems(self.scenario, plan, self.data)
-        elif any(layer.neuron is not None and layer.neuron.model == "erbp-lif" for layer in plan.layers):
+            form = erbp_integer_state if trainer.arithmetic == "integer" else erbp_state
+            problems += form.problems(self.scenario, plan, self.data)
+        elif any(layer.neuron is not None and layer.neuron.model in _WITH_DENDRITE for layer in plan.layers):
             problems.append(
-                f'training.model = "{trainer.model}": neurons erbp-lif, with a synaptic current and a dendrite, need '
+                f'training.model = "{trainer.model}": neurons {" and ".join(_WITH_DENDRITE)}, with a dendrite, need '
                 "the trainer erbp; use lif"
             )
         elif plan.spiking and step.space == "none":
@@ -127,6 +132,12 @@ class Machine:
                 problems.append(
                     "task.data: delta-mgd keeps a delta-vector per class, and this data has no class labels"
                 )
+        if not isinstance(trainer, EventDrivenRandomBackprop):
+            problems += [
+                f"network.layers.{layer.name}.stride = {layer.stride}: only trainer erbp has strides; use stride = 1"
+                for layer in plan.layers
+                if layer.stride > 1
+            ]
         copied = [layer.name for layer in plan.layers if layer.copies > 1]
         if copied and (plan.spiking or step.space == "node" or (code is not None and code != "random")):
             problems.append(

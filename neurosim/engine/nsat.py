@@ -45,7 +45,8 @@ class NsatSimulation:
 
     ``routes``: for ``(core, neuron)`` the inputs ``(core, input)`` that its spikes are sent to. ``seed``: of noise,
     blank-out and stochastic rounding. ``causal_timeout_ticks``: ticks after which the causal half of a pair is written
-    at the latest. Raises InputError listing all that is wrong.
+    at the latest, one number for all rules as in the original simulator; by default each rule's window. Raises
+    InputError listing all that is wrong.
     """
 
     def __init__(
@@ -53,11 +54,12 @@ class NsatSimulation:
         cores: Sequence[NsatCore],
         routes: Mapping[tuple[int, int], Iterable[tuple[int, int]]] | None = None,
         seed: int = 0,
-        causal_timeout_ticks: int = 64,
+        causal_timeout_ticks: int | None = None,
     ) -> None:
         self._routes = _checked(routes or {}, cores, seed, causal_timeout_ticks)
-        self._cores = [_arrays(core, int(sub_key(seed, number))) for number, core in enumerate(cores)]
-        self._timeout = causal_timeout_ticks
+        self._cores = [
+            _arrays(core, int(sub_key(seed, number)), causal_timeout_ticks) for number, core in enumerate(cores)
+        ]
         self._order = _order(self._routes, len(cores))
         self.tick = 0
 
@@ -80,7 +82,7 @@ class NsatSimulation:
             messages = self._together(ticks, due, parts)
         else:
             for number in self._order:
-                parts[number].run(due[number], self._timeout)
+                parts[number].run(due[number])
                 for target, more in self._sent(number, parts[number].found()).items():
                     due[target] = np.concatenate([due[target], more])
                     messages += len(more)
@@ -111,7 +113,7 @@ class NsatSimulation:
                         heard[target].append(unit)
                         messages += 1
             for part, inputs in zip(parts, heard, strict=True):
-                part.finish(np.array(sorted(inputs), np.int64), self._timeout, tick, n)
+                part.finish(np.array(sorted(inputs), np.int64), tick, n)
         return messages
 
     def _sent(self, number: int, spikes: Integers) -> dict[int, Integers]:
@@ -207,7 +209,7 @@ class _Part:
         """States from the first tick on, before it included."""
         return np.concatenate([self.first_state[None], self.states]) if self.records else None
 
-    def run(self, events: Integers, timeout: int) -> None:
+    def run(self, events: Integers) -> None:
         """All ticks, in stretches whose spikes fit a buffer."""
         first, units = _by_tick(events, self.start, self.ticks)
         most = max(_SPIKES // max(self.core.x.shape[0], 1), 1)
@@ -218,7 +220,7 @@ class _Part:
             length, start = min(most, self.ticks - at), self.start + 1 + at
             rows = int(((start + np.arange(length)) % self.every == 0).sum()) if self.every else 0
             kernels.run(
-                self.core, start, length, first[at : at + length + 1], units, timeout, False, buffer, tick_first,
+                self.core, start, length, first[at : at + length + 1], units, False, buffer, tick_first,
                 self.counts, nothing, self.states[at : at + length], self.weights[row : row + rows],
                 max(self.every, 1),
             )  # fmt: skip
@@ -233,9 +235,9 @@ class _Part:
         self.spikes.append(np.stack([np.full_like(neurons, tick), neurons], axis=1))
         return [int(neuron) for neuron in neurons]
 
-    def finish(self, units: Integers, timeout: int, tick: int, n: int) -> None:
+    def finish(self, units: Integers, tick: int, n: int) -> None:
         """The second half."""
-        kernels.finish(self.core, units, self.fired, timeout, tick, self.counts)
+        kernels.finish(self.core, units, self.fired, tick, self.counts)
         if self.records:
             self.states[n] = self.core.x
         if self.every and tick % self.every == 0:
@@ -268,7 +270,7 @@ def _order(routes: Mapping[tuple[int, int], list[tuple[int, int]]], cores: int) 
     return order
 
 
-def _arrays(core: NsatCore, seed: int) -> kernels.Core:
+def _arrays(core: NsatCore, seed: int, timer: int | None) -> kernels.Core:
     """The arrays of the kernels."""
     n, pre = core.neurons, np.asarray(core.pre, np.int64)
     order = np.argsort(pre, kind="stable")
@@ -279,7 +281,7 @@ def _arrays(core: NsatCore, seed: int) -> kernels.Core:
     group = np.asarray(core.group, np.int64)
     begin = np.array([each.row("start") for each in core.groups], np.int64)[group]
     start = begin if core.start is None else np.asarray(core.start, np.int64)
-    return build(core.groups, core.learning, group, start, synapses, core.inputs, seed)
+    return build(core.groups, core.learning, group, start, synapses, core.inputs, seed, timer=timer)
 
 
 def _whole(value: object, low: int, high: int = 2**62) -> bool:
@@ -288,7 +290,10 @@ def _whole(value: object, low: int, high: int = 2**62) -> bool:
 
 
 def _checked(
-    routes: Mapping[tuple[int, int], Iterable[tuple[int, int]]], cores: Sequence[NsatCore], seed: int, timeout: int
+    routes: Mapping[tuple[int, int], Iterable[tuple[int, int]]],
+    cores: Sequence[NsatCore],
+    seed: int,
+    timeout: int | None,
 ) -> dict[tuple[int, int], list[tuple[int, int]]]:
     """Routes with every end known; raises InputError, for other arguments as well."""
     problems, out = [], {}
@@ -296,7 +301,7 @@ def _checked(
         problems.append("cores: there must be at least one")
     if not _whole(seed, 0, 2**63 - 1):
         problems.append(f"seed = {seed!r}: must be a whole number from 0 to 2^63 - 1")
-    if not _whole(timeout, 1, WINDOW):
+    if timeout is not None and not _whole(timeout, 1, WINDOW):
         problems.append(f"causal_timeout_ticks = {timeout!r}: must be a whole number from 1 to {WINDOW}")
     for (core, neuron), ends in routes.items():
         if not 0 <= core < len(cores) or not 0 <= neuron < cores[core].neurons:

@@ -37,11 +37,13 @@ class Synapses:
 def build(
     groups: Sequence[NeuronGroup], learning: Sequence[LearningGroup], group: Integers, start: Integers,
     synapses: Synapses, inputs: int, seed: int, home: Integers | None = None, cores: int = 1,
+    timer: int | None = None,
 ) -> kernels.Core:  # fmt: skip
     """The arrays of a core before its first tick.
 
     ``group``: of every neuron, -1 for one that has no states. ``start``: ``[neuron, state]``; groups with fewer states
-    leave the last ones alone. ``home``: the core that each neuron is counted on, of ``cores``.
+    leave the last ones alone. ``home``: the core that each neuron is counted on, of ``cores``. ``timer``: ticks after
+    which the causal half of a pair is written at the latest, by default each rule's window.
     """
     n, states = start.shape
     neuron, unit = np.zeros((n, 5), np.int64), np.zeros((inputs + n, 2), np.int64)
@@ -63,7 +65,7 @@ def build(
             (each.threshold, int(each.adaptive_threshold), each.refractory_ticks, each.modulator, terms_, each.states)
             for each, terms_ in zip(groups, count, strict=True)
         ], np.int64).reshape(len(groups), 6),
-        terms=terms, rules=_rules(learning),
+        terms=terms, rules=_rules(learning, timer), timers=_timers(learning, timer),
         fixed=np.array([synapses.low, synapses.high, bool(kinds - {"trace"}), "trace" in kinds], np.int64),
         seed=seed,
     )  # fmt: skip
@@ -96,20 +98,28 @@ def _terms(groups: Sequence[NeuronGroup]) -> tuple[Integers, Integers]:
     return out, np.array([len(each) for each in listed], np.int64)
 
 
-def _rules(learning: Sequence[LearningGroup]) -> Integers:
+def _rules(learning: Sequence[LearningGroup], timer: int | None) -> Integers:
     """A row for each learning group, in the order of the kernels' columns."""
     rows = []
     for rule in learning:
         low, high = rule.gate or (-(2**62), 2**62)
         row = [
             _KINDS[rule.rule], rule.window_ticks, int(rule.exponential), low, high, rule.period_ticks,
-            rule.burn_in_ticks, rule.rounding_bits, rule.trace_shift,
+            rule.burn_in_ticks, rule.rounding_bits, rule.trace_shift, timer or rule.window_ticks,
         ]  # fmt: skip
         for half in ("causal", "acausal"):
             for name in ("edges", "heights", "signs", "slopes"):
                 row += getattr(rule, f"{half}_{name}")
         rows.append(row)
     return np.array(rows, np.int64).reshape(len(rows), kernels.HALVES + 2 * kernels.HALF)
+
+
+def _timers(learning: Sequence[LearningGroup], timer: int | None) -> npt.NDArray[np.bool_]:
+    """For every number of ticks, up to the longest, whether a rule that compares times waits for so many."""
+    ends = [timer or rule.window_ticks for rule in learning if rule.rule == "stdp"]
+    out = np.zeros(max([0, *ends]) + 1, np.bool_)
+    out[ends] = True
+    return out
 
 
 _KINDS = {"stdp": kernels.RULE_STDP, "event": kernels.RULE_EVENT, "trace": kernels.RULE_TRACE}

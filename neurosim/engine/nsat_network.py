@@ -54,8 +54,6 @@ class NsatMemory:
     """Where the weight of the synapse stands that was connected as number k."""
     home: npt.NDArray[np.uint32]
     """The core in use of every neuron."""
-    timeout: int
-    """Ticks after which the causal half of a pair is written at the latest."""
     updates: npt.NDArray[np.int32]
     """``[tick of the call, core in use]``: weights changed."""
     moved: npt.NDArray[np.int32]
@@ -155,7 +153,6 @@ def build(network: Network, wiring: Wiring, meter: NetworkMeter, seed: int) -> N
     ticks = max(1, min(TICKS, CELLS // cores))
     return NsatMemory(
         core=arrays, words=words, position=position, home=meter.here,
-        timeout=max([1, *(rule.window_ticks for rule in layout.rules)]),
         updates=np.zeros((ticks, cores), np.int32), moved=np.tile(meter.neurons.astype(np.int32), (ticks, 1)),
         spikes=np.zeros(network.neurons + SPIKES, np.uint32), tick_first=np.zeros(ticks + 1, np.int64),
         order=_order(meter.here, layout.of_neuron >= 0),
@@ -239,8 +236,8 @@ class NsatRunner:
         at = start - memory.get("GIVEN_TICK") + np.arange(ticks + 1)
         first = memory.given_first[np.clip(at, 0, memory.given_first.size - 1)].astype(np.int64)
         return int(kernels.run(
-            memory.core, start, ticks, first, memory.given.astype(np.int64), memory.timeout, True, memory.spikes,
-            memory.tick_first, np.zeros(3, np.int64), memory.updates, np.zeros((0, 1, 1), np.int64),
+            memory.core, start, ticks, first, memory.given.astype(np.int64), True, memory.spikes, memory.tick_first,
+            np.zeros(3, np.int64), memory.updates, np.zeros((0, 1, 1), np.int64),
             np.zeros((0, 1), np.int64), 1,
         ))  # fmt: skip
 

@@ -614,8 +614,8 @@ def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, pri
     for key in ("threshold_dtod", "leak_dtod", "membrane_noise_std"):
         if several and getattr(chip.neuron, key) > 0.0:
             problems.append(
-                f"chip.neuron.{key}: is for neurons with one state, and {several[0]!r} has several; set it to 0, or use "
-                "ideal=True"
+                f"chip.neuron.{key}: is for neurons with one state, and {several[0]!r} has several; set it to 0, or "
+                "use ideal=True"
             )
     if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky or network.drives):
         reason = f"the leak of {leaky[0]!r}" if leaky else "timing='clocked'"

@@ -13,7 +13,7 @@ from neurosim import registry
 from neurosim.chip import faults
 from neurosim.chip.layers import NetworkPlan
 from neurosim.data import Dataset
-from neurosim.engine import erbp_state, registers
+from neurosim.engine import emit_devices, erbp_integer_state, erbp_state, registers
 from neurosim.engine.compose import Composition, mechanism
 from neurosim.errors import InputError
 from neurosim.kernels import random
@@ -107,7 +107,8 @@ def build(
     arrays |= _devices(scenario, plan, trainer, dtype, start)
     arrays |= _injectors(scenario, plan, composition, dtype)
     if isinstance(trainer, EventDrivenRandomBackprop):
-        arrays |= erbp_state.build(scenario, plan, arrays, dtype)
+        form = erbp_integer_state if trainer.arithmetic == "integer" else erbp_state
+        arrays |= form.build(scenario, plan, arrays, dtype)
     arrays["pi"], arrays["pf"] = settings(scenario, composition, data, step_s)
     arrays["rf"][registers.REGISTERS_FLOAT.index("RATE")] = trainer.learning_rate
     if isinstance(trainer, MGD):
@@ -208,6 +209,7 @@ def _devices(
         "w_min": low.astype(dtype),
         "w_max": high.astype(dtype),
         "residual": np.zeros(P if rounding == "carry" else 1, dtype),
+        **emit_devices.arrays(parameters, P, chip.fabrication_seed, held),
     }
 
 

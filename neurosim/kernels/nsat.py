@@ -4,9 +4,10 @@ One neuron has S integer states; state 0 is the one that fires. A tick of one ne
 
     x_k <- clip( x_k + sum_l s_lk shift(x_l, A_lk) + acc_k + b_k + noise_k )
 
-where ``acc`` are the synaptic events of the tick before, and a shift by a negative number rounds towards zero but never
-gives 0 for an x that is not 0: a leak takes at least 1 a tick, so that states really decay. Everything is an integer;
-random parts are counter-based, so the number of threads or calls never changes a bit.
+where ``acc`` are the synaptic events of the tick before, noise is cut to a whole number before it is added, and a shift
+by a negative number rounds towards zero but never gives 0 for an x that is not 0: a leak takes at least 1 a tick, so
+that states really decay. Everything is an integer; random parts are counter-based, so the number of threads or calls
+never changes a bit.
 
 Source: G. Detorakis et al., "Neural and Synaptic Array Transceiver: A Brain-Inspired Computing Framework for Embedded
 Learning", Front. Neurosci. 12:583 (2018), arXiv 1709.10205; the order within a tick is that of the authors' simulator.
@@ -70,8 +71,9 @@ BIAS, NOISE, RESET, VALUE, LOW, HIGH, TRANSMIT, GAIN, LEARNING = range(9)
 THRESHOLD, ADAPTIVE, REFRACTORY, MODULATOR, TERMS, STATES = range(6)
 """Of ``groups``: settings of all states together; TERMS: how many of the ``terms`` there are, STATES: how many of the
 states are in use."""
-KIND, WINDOW, EXPONENTIAL, GATE_LOW, GATE_HIGH, PERIOD, BURN_IN, ROUNDING, DECAY, HALVES = range(10)
-"""Of ``rules``; from HALVES on, for each half: two edges, three heights, three signs, three slopes."""
+KIND, WINDOW, EXPONENTIAL, GATE_LOW, GATE_HIGH, PERIOD, BURN_IN, ROUNDING, DECAY, TIMER, HALVES = range(11)
+"""Of ``rules``; TIMER: ticks after which a causal half is written at the latest. From HALVES on, for each half: two
+edges, three heights, three signs, three slopes."""
 HALF = 11
 LOWEST, HIGHEST_WEIGHT, BY_EVENTS, BY_TRACES = range(4)
 """Of ``fixed``: limits of weights; whether any rule learns by events, or by traces."""
@@ -114,6 +116,8 @@ class Core(NamedTuple):
     """[G, n, (source, destination, shift, sign)]."""
     rules: Integers
     """[R, KIND to the end of both halves]."""
+    timers: npt.NDArray[np.bool_]
+    """[longest TIMER of the rules that compare times + 1]: whether any of them is so long."""
     fixed: Integers
     """[LOWEST to BY_TRACES]."""
     seed: int
@@ -142,7 +146,8 @@ def integrate(core: Core, tick: int) -> None:
 def fire(core: Core) -> int:
     """Refractory neurons rest, others fire where state 0 reaches the threshold (state 1 where ``adaptive``); clips.
 
-    Puts the neurons that fire into ``fired`` and returns how many they are. The clip comes after the threshold.
+    In the tick that ends its rest a neuron is looked at already: where state 0 is not held by a reset that sets it, it
+    may fire then. Puts the neurons that fire into ``fired`` and returns how many. The clip comes after the threshold.
     """
     new = core.new
     count = 0
@@ -154,7 +159,8 @@ def fire(core: Core) -> int:
             if core.rows[g, RESET, 0] == SET:
                 new[j, 0] = core.rows[g, VALUE, 0]
             core.neuron[j, RESTING] -= 1
-        elif new[j, 0] >= (new[j, 1] if core.groups[g, ADAPTIVE] else core.groups[g, THRESHOLD]):
+        threshold = new[j, 1] if core.groups[g, ADAPTIVE] else core.groups[g, THRESHOLD]
+        if core.neuron[j, RESTING] == 0 and new[j, 0] >= threshold:
             core.fired[count] = j
             count += 1
             core.neuron[j, RESTING] = core.groups[g, REFRACTORY]
@@ -243,10 +249,11 @@ def learn(core: Core, unit: int, causal: bool, key: Integer, tick: int) -> None:
     """Weights of the synapses that lead from a unit change: the causal half, or the other.
 
     Synapses are only looked up from their presynaptic side. *Acausal*: at a presynaptic event, the distance to the last
-    postsynaptic spike, and the modulator as it is now. *Causal*: deferred to the next presynaptic event (or to the end
-    of the window), the distance of the last postsynaptic spike after the last presynaptic one, and the modulator as it
-    was latched at that spike. Only the last postsynaptic spike between two presynaptic ones counts.
+    postsynaptic spike, and the modulator as it is now. *Causal*: deferred to the next presynaptic event (or until the
+    rule's timer is over), the distance of the last postsynaptic spike after the last presynaptic one, and the modulator
+    as it was latched at that spike. Only the last postsynaptic spike between two presynaptic ones counts.
     """
+    since, event = tick - core.unit[unit, LAST], core.unit[unit, MARK]
     first_neuron = core.unit.shape[0] - core.x.shape[0]
     for s in range(np.uint64(core.first[unit]), np.uint64(core.first[unit + 1])):
         j, k = np.uint64(core.synapse[s, POST]), np.uint64(core.synapse[s, STATE])
@@ -260,14 +267,16 @@ def learn(core: Core, unit: int, causal: bool, key: Integer, tick: int) -> None:
                 continue
             height, sign = core.rules[rule, HALVES + HALF + 2], 1
         elif causal:
+            timer = core.rules[rule, TIMER]
+            if since > timer or (since < timer and not event):
+                continue
             factor = core.neuron[j, LATCHED]
             height, sign = segment(core, rule, 0, core.unit[first_neuron + np.int64(j), LAST] - core.unit[unit, LAST])
         else:
             height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + np.int64(j), LAST])
         if height <= OFF or _shut(core, rule, core.new[j, k], tick):
             continue
-        core.changed[core.neuron[j, HOME]] += 1
-        _change(core, s, rule, sign * shift_learning(factor, height), key)
+        core.changed[core.neuron[j, HOME]] += _change(core, s, rule, sign * shift_learning(factor, height), key)
 
 
 @kernel
@@ -280,13 +289,19 @@ def _shut(core: Core, rule: int, state: int, tick: int) -> bool:
 
 
 @kernel
-def _change(core: Core, s: int, rule: int, change: int, key: Integer) -> None:
-    """Adds to a weight, rounded at random where the rule says so, and clips it; stuck ones are written to in vain."""
+def _change(core: Core, s: int, rule: int, change: int, key: Integer) -> int:
+    """Adds to a weight, rounded at random where the rule says so, and clips it; stuck ones stay.
+
+    Returns 1 where a weight is written: where it is not stuck, and what is left of the change by rounding is not 0.
+    """
     p = core.synapse[s, POINTER]
-    if core.stuck[p]:
-        return
-    total = core.memory[p] + rounded(change, core.rules[rule, ROUNDING], key, core.synapse[s, NUMBER])
-    core.memory[p] = min(max(total, core.fixed[LOWEST]), core.fixed[HIGHEST_WEIGHT])
+    if change == 0 or core.stuck[p]:
+        return 0
+    step = rounded(change, core.rules[rule, ROUNDING], key, core.synapse[s, NUMBER])
+    if step == 0:
+        return 0
+    core.memory[p] = min(max(core.memory[p] + step, core.fixed[LOWEST]), core.fixed[HIGHEST_WEIGHT])
+    return 1
 
 
 @kernel
@@ -316,10 +331,9 @@ def follow_traces(core: Core, key: Integer, tick: int) -> None:
                 height, sign = segment(core, rule, 1, tick - core.unit[first_neuron + j, LAST])
                 e += sign * _power(height)
             core.synapse[s, TRACE] = min(max(e, -WORD - 1), WORD)
-            core.changed[core.neuron[j, HOME]] += 1
             factor = core.new[j, core.groups[core.neuron[j, GROUP], MODULATOR]]
             if factor != 0 and not _shut(core, rule, core.new[j, k], tick):
-                _change(core, s, rule, core.synapse[s, TRACE] * factor, key)
+                core.changed[core.neuron[j, HOME]] += _change(core, s, rule, core.synapse[s, TRACE] * factor, key)
 
 
 @kernel
@@ -329,18 +343,21 @@ def _power(height: int) -> int:
 
 
 @kernel
-def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick: int) -> int:
+def hear(core: Core, units: Integers, count: int, fired: int, tick: int) -> int:
     """Events reach their synapses, weights change, fired neurons are reset: the second half of a tick.
 
-    ``units[:count]``: inputs with an event, in ascending order. Returns the synapses reached; the weights changed stand
-    in ``core.changed``.
+    ``units[:count]``: inputs with an event, in ascending order. One that stands there more than once has as many
+    events, each with blank-out of its own; it learns once. Returns the synapses reached; the weights changed stand in
+    ``core.changed``.
     """
     inputs = core.unit.shape[0] - core.x.shape[0]
     key = stream_key(core.seed, _BLANK, 0, 0, tick)
-    reached = 0
+    reached, before = 0, 0
     core.changed[:] = 0
     for n in range(fired + count):  # one call of a kernel is one copy of it: calls in two places compile twice as long
-        reached += scatter(core, inputs + core.fired[n] if n < fired else units[n - fired], key)
+        before = before + 1 if n > fired and units[n - fired] == units[n - fired - 1] else 0
+        own = key if before == 0 else sub_key(key, before)
+        reached += scatter(core, inputs + core.fired[n] if n < fired else units[n - fired], own)
     if reached:
         gain(core)
     if core.fixed[BY_EVENTS] or core.fixed[BY_TRACES]:
@@ -355,8 +372,8 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
             for half in range(2):
                 for u in range(core.unit.shape[0]):
                     since = tick - core.unit[u, LAST]
-                    due = core.unit[u, MARK] and (since < timeout or half == 1)
-                    if due or (half == 0 and since == timeout):
+                    over = half == 0 and since < core.timers.shape[0] and core.timers[since]
+                    if over or (core.unit[u, MARK] and (half == 1 or since < core.timers.shape[0])):
                         learn(core, u, half == 0, keys[half], tick)
         if core.fixed[BY_TRACES]:
             follow_traces(core, keys[2], tick)
@@ -373,7 +390,7 @@ def hear(core: Core, units: Integers, count: int, fired: int, timeout: int, tick
 
 @kernel(cache=True)
 def run(
-    core: Core, start: int, ticks: int, first: Integers, units: Integers, timeout: int, heard: bool, spikes: Words,
+    core: Core, start: int, ticks: int, first: Integers, units: Integers, heard: bool, spikes: Words,
     tick_first: Integers, counts: Integers, changed: npt.NDArray[np.int32], states: Integers, weights: Integers,
     every: int,
 ) -> int:  # fmt: skip
@@ -405,7 +422,7 @@ def run(
             total += 1
         tick_first[n + 1] = total
         counts[0] += fired
-        counts[1] += hear(core, units[first[n] : first[n + 1]], first[n + 1] - first[n], fired, timeout, tick)
+        counts[1] += hear(core, units[first[n] : first[n + 1]], first[n + 1] - first[n], fired, tick)
         counts[2] += core.changed.sum()
         if changed.shape[0]:
             changed[n] = core.changed
@@ -426,8 +443,8 @@ def advance(core: Core, tick: int) -> int:
 
 
 @kernel(cache=True)
-def finish(core: Core, units: Integers, fired: int, timeout: int, tick: int, counts: Integers) -> None:
+def finish(core: Core, units: Integers, fired: int, tick: int, counts: Integers) -> None:
     """The second half of a tick, where spikes of other cores have come; counts as in ``run``."""
     counts[0] += fired
-    counts[1] += hear(core, units, units.size, fired, timeout, tick)
+    counts[1] += hear(core, units, units.size, fired, tick)
     counts[2] += core.changed.sum()

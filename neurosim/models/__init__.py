@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
 
 from neurosim import registry
 
@@ -18,4 +19,5 @@ def load_builtin() -> list[str]:
     for found in pkgutil.walk_packages(__path__, prefix=f"{__name__}."):
         importlib.import_module(found.name)
         loaded.append(found.name)
+    registry.add_presets("device", Path(__file__).parent / "devices" / "presets")
     return loaded + registry.load_entry_points()

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from neurosim.report.html import write_report
+from neurosim.report.sweep import write_sweep_report
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_sweep_report"]

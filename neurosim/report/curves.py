@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from neurosim.report import style
-from neurosim.trace import TableView, Trace
+from neurosim.trace import TableView, Trace, early
+from neurosim.units import show
 
 AGAINST = {
     "inferences": ("inferences", "1"),
@@ -81,6 +82,35 @@ def plot_agreement(trace: Trace, axes: Axes) -> Axes:
     axes.set_xlim(left=0.0)
     style.count_axis(axes, "x", "steps")
     axes.legend(loc="lower right")
+    return axes
+
+
+def plot_early(trace: Trace, axes: Axes, against: str) -> Axes:
+    """Test error of the class that leads, against ``synaptic_events`` or ``energy_J`` spent on a sample."""
+    table = trace.table("/early")
+    x, error = table[against], 100.0 * (1.0 - table.accuracy)
+    shown = x > 0.0
+    axes.plot(x[shown], error[shown], color=style.BLUE)
+    found = early.decided(trace)
+    axes.axhline(100.0 * early.ERROR, color=style.GREY, linestyle=":", linewidth=1.2)
+    unit, label = (
+        ("J", "energy of its synaptic events") if against == "energy_J" else ("", "synaptic events of a sample")
+    )
+    if found is not None:
+        spent = getattr(found, against)
+        axes.plot([spent], [100.0 * found.error], marker="*", markersize=13, color=style.VERMILION, linestyle="none",
+                  label=f"at most {100.0 * early.ERROR:g} % after {show(spent, unit).strip()}", zorder=4)  # fmt: skip
+        axes.legend(loc="upper right")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(min(4.0, 80.0 * float((1.0 - table.accuracy).min()) or 4.0), 100.0)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel("test error (%, logarithmic)")
+    style.log_axis(axes, label, unit or "1")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.xaxis.set_major_formatter(EngFormatter(unit=unit))
     return axes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from neurosim.report.account import Account, account_of, chip_of
 from neurosim.report.style import percent
-from neurosim.trace import Trace
+from neurosim.trace import Trace, early
 from neurosim.units import show
 
 _NOTES = {
@@ -40,10 +40,24 @@ class Facts:
 def gather(trace: Trace) -> Facts:
     """The summary of a finished run, completed from the tables."""
     account = account_of(trace)
-    values: dict[str, Any] = {**_from_tables(trace, account), **trace.summary}
+    values: dict[str, Any] = {**_from_tables(trace, account), **trace.summary, **_early(trace)}
     status = trace.status
     note = "" if status == "complete" else _NOTES.get(status, f"The status of this trace is {status!r}.")
     return Facts(values, account, note)
+
+
+def _early(trace: Trace) -> dict[str, Any]:
+    """What a decision costs, in words; only of traces that follow decisions tick by tick."""
+    whole = early.whole(trace)
+    if whole is None:
+        return {}
+    found = early.decided(trace)
+    missed = f"never: {accuracy(whole.error)} after {_spent(whole)}"
+    return {"decision": missed if found is None else _spent(found), "classification": _spent(whole)}
+
+
+def _spent(each: early.Decision) -> str:
+    return f"{count(each.synaptic_events)} SynOps, {show(each.energy_J, 'J')}, {show(each.time_s, 's')}"
 
 
 def _from_tables(trace: Trace, account: Account | None) -> dict[str, Any]:
@@ -152,6 +166,8 @@ def key_rows(facts: Facts) -> list[tuple[str, str]]:
         ("Power", _quantity(facts.get("power_W"), "W")),
         ("Assumed share", _share(facts.get("assumed_share"))),
         ("Bound by", _text(facts.get("bound_by"))),
+        (f"Under {100.0 * early.ERROR:g} % error after", _text(facts.get("decision"))),
+        ("A test sample shown to its end", _text(facts.get("classification"))),
         ("Probes with C̃ = 0", _share(facts.get("zero_c_tilde_share"))),
         ("Probes in the dead zone", _share(facts.get("dead_zone_share"))),
     ]

@@ -281,6 +281,18 @@ def _agreement(trace: Trace) -> Figure:
     return figure
 
 
+def _early(trace: Trace) -> Figure:
+    if not trace.has_table("/early"):
+        raise NotShownError("decisions were not followed tick by tick (networks learned by erbp only)")
+    _need(trace, "/early", "accuracy", "synaptic_events", "energy_J", rows=2)
+    figure = _figure(_WIDE, 3.9)
+    left, right = figure.subplots(1, 2, sharey=True)
+    curves.plot_early(trace, left, "synaptic_events")
+    curves.plot_early(trace, right, "energy_J")
+    right.set_ylabel("")
+    return figure
+
+
 def _raster(trace: Trace) -> Figure:
     layers, left_out = _filled(trace.spikes)
     if not layers:
@@ -430,6 +442,13 @@ KINDS = (
         "Probes that taught nothing",
         "Share of probes whose cost difference was exactly zero, and of those in the dead zone of a converter.",
         _silent_probes,
+    ),
+    _Kind(
+        "early",
+        "Early decisions",
+        "Test error of the class that leads by then, against what a sample has cost: synaptic events, and their energy "
+        "(nothing else is in it). Dotted: 5 % error.",
+        _early,
     ),
     _Kind("spikes", "Spikes", "Spikes in the last recorded samples; orange lines stand between samples.", _raster),
     _Kind("weights", "Weights before and after", "Distribution of the weights, layer by layer.", _weights),

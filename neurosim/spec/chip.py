@@ -255,6 +255,10 @@ class OperatingPoint(Parameters):
     note: str = Field(default="", description="temperature, mode, board, whatever else matters")
 
 
+NEURON_KINDS = ("rate", "spiking", "dynamic", "integer", "input")
+"""Kinds of models that are neurons."""
+
+
 class Capabilities(Parameters):
     """What the hardware can do; a training that needs an absent one is an error with two ways out."""
 
@@ -279,6 +283,17 @@ class Capabilities(Parameters):
     )
     event_driven: bool = Field(default=True, description="inputs that are zero cost nothing")
     replayable_encoder: bool = Field(default=False, description="inferences of one step see the same input spikes")
+
+    @field_validator("neurons")
+    @classmethod
+    def _known_neurons(cls, neurons: tuple[str, ...]) -> tuple[str, ...]:
+        if not neurons:
+            raise ValueError("name at least one neuron model (neurosim model list shows them)")
+        known = sorted({name for kind in NEURON_KINDS for name in registry.names(kind)})
+        problems = [registry.unknown(name, known, "neuron model") for name in neurons if known and name not in known]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return neurons
 
 
 def _device(value: Any) -> ModelParameters:
@@ -444,9 +459,10 @@ class Chip(Parameters):
     def _known_scheme(cls, synapse: Synapse, info: ValidationInfo) -> Synapse:
         able = info.data.get("capabilities")
         if able is not None and synapse.write_scheme not in (*able.write_schemes, "cell"):
+            schemes = list(dict.fromkeys(("cell", *able.write_schemes)))
             raise ValueError(
-                f"write_scheme = {synapse.write_scheme!r}: not among capabilities.write_schemes "
-                f"{list(able.write_schemes)}"
+                f"write_scheme = {synapse.write_scheme!r}: this chip can only write by {' or '.join(schemes)} "
+                "(capabilities.write_schemes; cell is always there): choose one of these, or another chip"
             )
         return synapse
 
@@ -465,9 +481,19 @@ class Chip(Parameters):
         if geometry is None:
             return faults
         problems = [f"{k}.{line}" for k, fault in enumerate(faults) for line in _fault_problems(fault, geometry)]
+        if not problems and len(_dead_from_fabrication(faults)) == geometry.all_cores:
+            problems = [
+                f"dead_cores: all {geometry.all_cores} cores are dead from fabrication on: nothing can be placed"
+            ]
         if problems:
             raise ValueError("\n".join(problems))
         return faults
+
+
+def _dead_from_fabrication(faults: tuple[Faults, ...]) -> set[int]:
+    """Cores that never worked."""
+    spans = [core_span(text) for fault in faults if fault.tick == 0 for text in fault.dead_cores]
+    return {core for span in spans for core in span}
 
 
 def _fault_problems(fault: Faults, geometry: Geometry) -> list[str]:

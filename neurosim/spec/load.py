@@ -250,10 +250,52 @@ def _index(items: list[Any], part: str, path: str) -> int:
 
 def validate(schema: type[_Spec], table: Any, where: str, root: str = "") -> _Spec:
     """``table`` as ``schema``; raises InputError with one line per problem."""
+    truths = _truths(schema, table, root)
     try:
-        return schema.model_validate(table)
+        made = schema.model_validate(table)
     except ValidationError as error:
-        raise InputError(explain(error, schema, table, root), where) from None
+        lines = explain(error, schema, table, root)
+        known = tuple(line.partition(" = ")[0] for line in lines)
+        raise InputError([*lines, *(line for line in truths if line.partition(" = ")[0] not in known)], where) from None
+    if truths:
+        raise InputError(truths, where)
+    return made
+
+
+def _truths(schema: type[BaseModel], table: Any, root: str) -> list[str]:
+    """True and false where a number belongs: Python takes them for 1 and 0, so that pydantic lets them pass."""
+    if not isinstance(table, Mapping):
+        return []
+    fields = {key: field.annotation for key, field in schema.model_fields.items() if key in table}
+    return [line for key, kind in fields.items() for line in _truths_in(kind, table[key], f"{root}{key}")]
+
+
+def _truths_in(kind: Any, value: Any, path: str) -> list[str]:
+    if isinstance(value, bool):
+        return [f"{path} = {value}: must be a number, not true or false"] if _is_number(kind) else []
+    inner = _unwrap(kind)
+    if isinstance(value, (list, tuple)):
+        return [line for k, item in enumerate(value) for line in _truths_in(inner, item, f"{path}.{k}")]
+    if not isinstance(value, Mapping):
+        return []
+    if typing.get_origin(kind) is dict:
+        return [line for key, item in value.items() for line in _truths_in(inner, item, f"{path}.{key}")]
+    if isinstance(inner, list):  # members of a union, told apart by their tag
+        tagged = [member for member in inner if isinstance(member, type) and _has_tag(member, value.get("type"))]
+        inner = tagged[0] if tagged else None
+    if isinstance(inner, type) and issubclass(inner, registry.ModelParameters):
+        inner = _schema_of(value)
+    return _truths(inner, value, f"{path}.") if isinstance(inner, type) and issubclass(inner, BaseModel) else []
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether a type has numbers and no truth values."""
+    parts = [kind] if isinstance(kind, type) else list(kind) if isinstance(kind, list) else [
+        part for part in typing.get_args(kind) if part not in (type(None), Ellipsis)
+    ]  # fmt: skip
+    return bool(parts) and all(
+        part in (int, float) or (not isinstance(part, type) and _is_number(part)) for part in parts
+    )
 
 
 def explain(error: ValidationError, schema: type[BaseModel], table: Any, root: str = "") -> list[str]:

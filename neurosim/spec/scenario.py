@@ -45,16 +45,17 @@ class Dense(Parameters):
 
 
 class Conv2d(Parameters):
-    """A 2-D convolution without padding, stride 1, shared weights ``[kernel, kernel, in, out]``, channels last.
+    """A 2-D convolution without padding, shared weights ``[kernel, kernel, in, out]``, channels last.
 
     ``serial``: one array reads the positions one after another. ``replicated``: one copy of the array per
-    position, each with its own mismatch, all reading at once.
+    position, each with its own mismatch, all reading at once. A ``stride`` above 1 needs the trainer erbp.
     """
 
     type: Literal["conv2d"]
     name: str = Field(pattern=NAME)
     channels: int = Field(ge=1, le=4096)
     kernel: int = Field(ge=1, le=31)
+    stride: int = Field(default=1, ge=1, le=31, description="inputs from one window to the next")
     mapping: Literal["serial", "replicated"] = "serial"
     neuron: Neuron
 

@@ -113,7 +113,8 @@ def _pattern(unit: str, positive: bool) -> str:
 def _devices(definitions: Table) -> Table:
     """One of the registered devices: by name, or as a table with its parameters."""
     names = registry.names("device")
-    choices: list[Table] = [{"enum": names, "type": "string"}]
+    presets = registry.presets("device")
+    choices: list[Table] = [{"enum": [*names, *presets], "type": "string"}]
     for name in names:
         about: Table = _walk(registry.find("device", name).schema.model_json_schema(), _fit)
         definitions.update(about.pop("$defs", {}))
@@ -121,4 +122,7 @@ def _devices(definitions: Table) -> Table:
         about["required"] = sorted({*about.get("required", ()), "model"})
         definitions[f"device-{name}"] = about
         choices.append({"$ref": f"#/$defs/device-{name}"})
+    if presets:
+        model: Table = {"enum": presets, "description": "name of a preset, whose parameters are the defaults"}
+        choices.append({"type": "object", "properties": {"model": model}, "required": ["model"]})
     return {"anyOf": choices, "description": "a weight device: its name, or a table with its parameters"}

@@ -92,6 +92,11 @@ def reach(trace: Trace, accuracy: float) -> Reached | None:
 
 def by_action(trace: Trace, column: str, tick: int) -> dict[str, float]:
     """Joules by action at ``tick``, those of zero left out; nothing has happened at tick 0."""
+    return {name: joules for name, joules in at_tick(trace, column, tick).items() if joules > 0.0}
+
+
+def at_tick(trace: Trace, column: str, tick: int) -> dict[str, float]:
+    """A column of the ledger by action at ``tick``, linear between its rows."""
     if not trace.has_table("/ledger"):
         return {}
     ledger = trace.ledger
@@ -104,7 +109,7 @@ def by_action(trace: Trace, column: str, tick: int) -> dict[str, float]:
     width = float(ticks[k] - ticks[k - 1]) if k else 0.0
     share = (tick - float(ticks[k - 1])) / width if width > 0.0 else 0.0
     values = before + min(1.0, max(0.0, share)) * (after - before)
-    return {name: float(joules) for name, joules in zip(ledger.actions, values, strict=True) if joules > 0.0}
+    return {name: float(value) for name, value in zip(ledger.actions, values, strict=True)}
 
 
 def shared_prices(traces: Sequence[Trace]) -> bool:

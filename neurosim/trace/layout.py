@@ -16,7 +16,14 @@ FINISHED: tuple[Status, ...] = ("complete", "interrupted", "failed")
 PART = ".part"
 EVENT_STREAMS = "/spikes/"
 """Tables below this path hold many short rows: large chunks, shuffled and compressed."""
+WHEN = "when"
+"""Beside the neurons that fired: in which ticks, and how many in each. A table inside a table."""
 EVENT_CHUNK_ROWS = 16 * 1024
+PACKED = "packed"
+"""The attribute of a stream that is compressed however small its numbers are."""
+SPIKES_OF_CHUNK = 16
+"""So many spikes of every neuron have room in a chunk that is not compressed, within ``RAW_CHUNK_BYTES``."""
+RAW_CHUNK_BYTES = (1024, 64 * 1024)
 CHUNK_ROWS = 1024
 CHUNK_BYTES = 64 * 1024
 BUFFER_BYTES = 1024 * 1024
@@ -40,8 +47,24 @@ def is_event_stream(path: str) -> bool:
     return path.startswith(EVENT_STREAMS)
 
 
-def chunk_rows(path: str, row_bytes: int) -> int:
-    """Rows of one chunk of a column: all of a stream's chunk, or about ``CHUNK_BYTES``."""
+def is_packed(path: str, item_bytes: int, packed: bool = False) -> bool:
+    """Whether a column is compressed: in streams, all but numbers so small that it would not pay."""
+    return is_event_stream(path) and (packed or item_bytes > 2)
+
+
+def is_inside(path: str) -> bool:
+    """Whether a table is a part of the one above it."""
+    return path.startswith(EVENT_STREAMS) and path.endswith("/" + WHEN) and path.count("/") > 2
+
+
+def chunk_rows(path: str, row_bytes: int, neurons: int = 0, packed: bool = False) -> int:
+    """Rows of one chunk of a column: all of a stream's chunk, or about ``CHUNK_BYTES``.
+
+    ``neurons``: of the population whose spikes a stream holds.
+    """
+    if is_event_stream(path) and not is_packed(path, row_bytes, packed):
+        least, most = RAW_CHUNK_BYTES
+        return min(max(least, SPIKES_OF_CHUNK * neurons * row_bytes), most) // row_bytes
     if is_event_stream(path):
         return EVENT_CHUNK_ROWS
     return max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, row_bytes)))

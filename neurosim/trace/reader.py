@@ -15,6 +15,7 @@ from neurosim.errors import InputError, TraceError
 from neurosim.trace import attributes, checkpoints, guard, layout
 from neurosim.trace.checkpoints import Checkpoint
 from neurosim.trace.datasets import checked, follow, texts_of
+from neurosim.trace.spikes import SpikesView
 from neurosim.trace.staged import StagedFile, recover
 from neurosim.trace.tables import COLUMNS, ORDER, Layers, LedgerView, TableView, missing
 
@@ -122,7 +123,7 @@ class Trace:
         """Paths of all tables, in the order in which they were declared."""
         with guard.reading(self.path):
             found = sorted(_tables_below(self._open, ""))
-            return tuple(name for _, name in found)
+            return tuple(name for _, name in found if not layout.is_inside(name))
 
     def has_table(self, name: str) -> bool:
         """Whether there is a table at this path."""
@@ -132,7 +133,10 @@ class Trace:
 
     def table(self, name: str) -> TableView:
         """The table at this path, such as ``/training``."""
-        return TableView(self._group(name), self.path)
+        group = self._group(name)
+        if name.startswith(layout.EVENT_STREAMS) and layout.WHEN in group:
+            return SpikesView(group, self.path)
+        return TableView(group, self.path)
 
     def array(self, name: str) -> np.ndarray:
         """A single dataset of numbers."""

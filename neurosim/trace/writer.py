@@ -62,7 +62,8 @@ class _Growing:
             return
         end = self.rows
         for name, dataset in self.columns.items():
-            values = np.concatenate([block[name] for block in self._waiting])
+            blocks = [block[name] for block in self._waiting]
+            values = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
             end = self.rows + len(values)
             dataset.resize(end, axis=0)
             if len(values):
@@ -147,7 +148,7 @@ class TraceWriter:
             raise TraceError(f"{table.path} is declared twice")
         with self._guarded():
             group = self._file.require_group(table.path)
-            datasets = {column.name: _column_dataset(group, table.path, column) for column in table.columns}
+            datasets = {column.name: _column_dataset(group, table, column) for column in table.columns}
             lengths = {dataset.shape[0] for dataset in datasets.values()}
             if len(lengths) != 1:
                 raise TraceError(f"{self._part}: the columns of {table.path} differ in length")
@@ -335,8 +336,8 @@ def _truncate(file: Any, path: Path, lengths: Mapping[str, int]) -> None:
                 dataset.resize(lengths.get(table, 0), axis=0)
 
 
-def _column_dataset(group: Any, path: str, column: Column) -> Any:
-    dtype = np.dtype(column.dtype)
+def _column_dataset(group: Any, table: Table, column: Column) -> Any:
+    path, dtype = table.path, np.dtype(column.dtype)
     if column.name in group:
         dataset = group[column.name]
         problem = column_problem(dataset, dtype, column.shape)
@@ -344,12 +345,15 @@ def _column_dataset(group: Any, path: str, column: Column) -> Any:
             raise TraceError(f"{path}/{column.name}: {problem}; was the trace made by another version?")
         return dataset
     row_bytes = dtype.itemsize * int(np.prod(column.shape, dtype=np.int64))
-    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if layout.is_event_stream(path) else {}
+    wanted = bool(table.attributes.get(layout.PACKED, False))
+    rows = layout.chunk_rows(path, row_bytes, int(table.attributes.get("neurons", 0)), wanted)
+    small = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    packed = small if layout.is_packed(path, dtype.itemsize, wanted) else {}
     dataset = group.create_dataset(
         column.name,
         shape=(0, *column.shape),
         maxshape=(None, *column.shape),
-        chunks=(layout.chunk_rows(path, row_bytes), *(max(1, size) for size in column.shape)),
+        chunks=(rows, *(max(1, size) for size in column.shape)),
         dtype=dtype,
         **packed,
     )

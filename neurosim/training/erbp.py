@@ -20,6 +20,9 @@ the class whose neuron fired most. With ``transmission`` = 1 and noise on the cu
 this is the source's eRBP+, with additive noise: eRBP for short. With ``transmission`` < 1 every synapse drops spikes on
 its own, and what is dropped is not learned either: its eRBP x, with multiplicative noise: peRBP (p: probabilistic).
 
+A convolution stores each weight once, and all synapses that look it up move it, at ``shared_rate`` times the rate:
+w <- w + shared_rate learning_rate sum u_j over spikes and windows, written at the end of the tick.
+
 States are reset between samples. Weights are real numbers on ``ideal`` devices; on ``quantized`` ones every change is
 rounded stochastically to whole steps of the word: w <- clip(w + LSB floor(learning_rate u / LSB + U(0, 1))).
 
@@ -37,6 +40,7 @@ from pydantic import Field, model_validator
 
 from neurosim.registry import register
 from neurosim.training.base import StepPlan, Trainer
+from neurosim.training.erbp_integer import IntegerForm
 from neurosim.units import Hertz, Seconds
 
 
@@ -53,6 +57,9 @@ class EventDrivenRandomBackprop(Trainer):
     sample_s: Seconds = Field(default=0.1, gt=0.0, description="how long a training sample is shown")
     burn_in_s: Seconds = Field(default=0.02, ge=0.0, description="of it, how long nothing is learned")
     test_s: Seconds = Field(default=0.25, gt=0.0, description="how long a test sample is shown")
+    shared_rate: float = Field(
+        default=1.0, ge=0.0, description="factor on the rate of a convolution, whose weights take it from every window"
+    )
     boxcar: float = Field(default=1.15, gt=0.0, description="learn where |i| is below")
     boxcar_deep: float | None = Field(
         default=None, gt=0.0, description="the same behind the first layer; none: as there"
@@ -69,6 +76,10 @@ class EventDrivenRandomBackprop(Trainer):
     data_refractory_s: Seconds = Field(
         default=4e-3, ge=0.0, description="least time between two spikes of a data neuron"
     )
+    arithmetic: Literal["float", "integer"] = Field(
+        default="float", description="real numbers, or whole ones and shifts as on NSAT (docs/erbp-integer.md)"
+    )
+    integer: IntegerForm = Field(default_factory=IntegerForm, description="settings where arithmetic is integer")
 
     @model_validator(mode="after")
     def _fits(self) -> EventDrivenRandomBackprop:
@@ -79,10 +90,29 @@ class EventDrivenRandomBackprop(Trainer):
             problems.append("a step is a sample, and weights are written at every spike: tau_x = tau_theta = 1")
         if self.optimizer != "plain":
             problems.append('every spike writes at once: optimizer = "plain"')
+        problems += self._of_the_other_form()
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
+    def _of_the_other_form(self) -> list[str]:
+        """Settings that the chosen arithmetic does not read."""
+        fields = type(self).model_fields
+        if self.arithmetic == "float":
+            return ['integer: needs arithmetic = "integer"'] if self.integer != IntegerForm() else []
+        changed = [name for name in _FLOAT_ONLY if getattr(self, name) != fields[name].default]
+        return [f'{name}: means nothing with arithmetic = "integer"; see {_FLOAT_ONLY[name]}' for name in changed]
+
     def step_plan(self) -> StepPlan:
         """One inference, in which everything is learned."""
         return StepPlan("none", (0,), "none")
+
+
+_FLOAT_ONLY = {
+    "learning_rate": "integer.rate_shift and integer.rounding_bits", "transmission": "transmit of the neurons",
+    "boxcar": "gate_low and gate_high of the neurons", "boxcar_deep": "gate_low and gate_high of the neurons",
+    "feedback_scale": "integer.feedback_shuffles", "output_feedback": "integer.output_feedback",
+    "shared_rate": "integer.rate_shift and integer.rounding_bits", "error_weight": "integer.error_weight",
+    "error_threshold": "integer.error_threshold",
+}  # fmt: skip
+"""Settings of real numbers, and what stands for them in whole ones."""

@@ -21,20 +21,34 @@ w, w_min, w_max, dw_min         weight units (dimensionless; the chip file maps 
 dw_min_dtod, w_*_dtod, up_down* relative; dw_min_std in units of the step itself, write_noise_std in units of dw_min
 _dtod, _std                     device to device (frozen), pulse to pulse
 
+With ``dw_min_dtod_log_normal`` the gain is exp(dw_min_dtod xi_3). With ``write_noise = "apparent"`` the write noise is
+not stored: w keeps its value, and what is read is w + write_noise_std dw_min xi', drawn anew by every pulse.
+
+What a model file may define beyond ``step``, and how it names its arguments, stands in ``docs/devices.md``; the names
+of its further frozen values (``own``) and tables are here.
+
 Source: T. Gokmen, Y. Vlasov, Front. Neurosci. 10, 333 (2016); M. J. Rasch et al., A flexible and fast PyTorch toolkit
 for simulating training and inference on analog crossbar arrays, AICAS (2021), whose conventions these are, with one
-difference: there write noise is added to what is read and not to what is stored; here it is stored, and accumulates.
+difference: there write noise is always added to what is read and not to what is stored; here, unless asked for
+("apparent"), it is stored, and accumulates.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from neurosim.registry import ModelParameters
+
+Normals: TypeAlias = Callable[[int], NDArray[np.float64]]
+"""Standard normals of all devices, one per device, for the number of a draw: 0 to 3 are the common mismatch's; models
+take theirs from FIRST_OWN_DRAW on."""
+
+FIRST_OWN_DRAW = 8
 
 
 class DeviceParameters(ModelParameters):
@@ -52,6 +66,10 @@ class DeviceParameters(ModelParameters):
     w_max_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of the upper bound, relative")
     w_min_dtod: float = Field(default=0.0, ge=0.0, description="mismatch of the lower bound, relative")
     write_noise_std: float = Field(default=0.0, ge=0.0, description="added with every pulse, in units of dw_min")
+    write_noise: Literal["accumulates", "apparent"] = Field(
+        default="accumulates", description="whether write noise is stored, or only in what is read until the next pulse"
+    )
+    dw_min_dtod_log_normal: bool = Field(default=False, description="mismatch of the step is log-normal")
 
     @property
     def step_size(self) -> float:
@@ -62,6 +80,24 @@ class DeviceParameters(ModelParameters):
     def grid(self) -> float:
         """Distance of the levels that the device can hold, counted from w_min; 0: every value."""
         return 0.0
+
+    @property
+    def timeless(self) -> bool:
+        """Whether neither time nor a read of its own noise changes what is seen of it: what training can use."""
+        return True
+
+    @property
+    def without_time(self) -> str:
+        """What to do in a training run about a device that is not timeless, for the message."""
+        return "other models have no law of time"
+
+    def own(self, devices: DeviceArrays, normals: Normals) -> tuple[DeviceArrays, dict[str, NDArray[np.floating]]]:
+        """The model's further frozen values of every device, by name, and the common ones as it wants them."""
+        return devices, {}
+
+    def table(self) -> NDArray[np.float64]:
+        """What the model's functions get as ``table``: measured curves, quantiles."""
+        return np.zeros(1)
 
 
 IMPERFECTIONS = ("dw_min_dtod", "dw_min_std", "up_down", "up_down_dtod", "w_max_dtod", "w_min_dtod", "write_noise_std")
@@ -87,7 +123,22 @@ class DeviceArrays(NamedTuple):
     w_max: NDArray[np.float32]
 
 
+class Fabricated(NamedTuple):
+    """What mismatch has made of the devices."""
+
+    arrays: DeviceArrays
+    names: tuple[str, ...]
+    """The model's further frozen values."""
+    own: NDArray[np.float32]
+    """[name, device]"""
+
+
 def draw(parameters: DeviceParameters, count: int, seed: int) -> DeviceArrays:
+    """The common frozen parameters of ``count`` devices: `fabricate` without the model's own."""
+    return fabricate(parameters, count, seed).arrays
+
+
+def fabricate(parameters: DeviceParameters, count: int, seed: int) -> Fabricated:
     """Fabricate ``count`` devices; ``seed`` is the chip's fabrication seed, and device i depends on it and i alone."""
     from neurosim.kernels import random  # compiled code: not needed to check a chip file
 
@@ -98,7 +149,8 @@ def draw(parameters: DeviceParameters, count: int, seed: int) -> DeviceArrays:
 
     w_max = parameters.w_max * (1.0 + parameters.w_max_dtod * normals(0))
     w_min = parameters.w_min * (1.0 + parameters.w_min_dtod * normals(1))
-    gain = 1.0 + parameters.dw_min_dtod * normals(2)
+    spread = parameters.dw_min_dtod * normals(2)
+    gain = np.exp(spread) if parameters.dw_min_dtod_log_normal else 1.0 + spread
     r = parameters.up_down_dtod * normals(3)
     scale_up = parameters.step_size * np.abs(gain + r + min(parameters.up_down, 0.0))
     scale_down = parameters.step_size * np.abs(gain - r - max(parameters.up_down, 0.0))
@@ -107,7 +159,11 @@ def draw(parameters: DeviceParameters, count: int, seed: int) -> DeviceArrays:
         below = np.minimum(below, -float(np.finfo(np.float32).tiny))
     above = np.maximum(above, float(np.finfo(np.float32).tiny))
     as_float32 = [np.asarray(values, dtype=np.float32) for values in (scale_up, scale_down, below, above)]
-    return DeviceArrays(*as_float32)
+    arrays, own = parameters.own(DeviceArrays(*as_float32), normals)
+    frozen = np.empty((len(own), count), np.float32)
+    for row, values in enumerate(own.values()):
+        frozen[row] = values
+    return Fabricated(arrays, tuple(own), frozen)
 
 
 def start(parameters: DeviceParameters, devices: DeviceArrays, weights: NDArray[np.floating]) -> NDArray[np.float32]:

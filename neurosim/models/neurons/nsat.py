@@ -79,13 +79,15 @@ class NeuronGroup(ModelParameters):
     bias: tuple[Word, ...] = Field(default=(), description="added to each state in every tick")
     threshold: Word = Field(default=WORD, description="a spike when state 0 reaches it")
     adaptive_threshold: bool = Field(default=False, description="state 1 is the threshold")
-    refractory_ticks: int = Field(default=0, ge=0, le=65535, description="ticks after a spike in which it cannot fire")
+    refractory_ticks: int = Field(
+        default=0, ge=0, le=65535, description="ticks of rest after a spike; it may fire in the last one, unless set"
+    )
     reset: tuple[Reset, ...] = Field(default=(), description="what a spike does to each state; default: sets state 0")
     reset_value: tuple[Word, ...] = Field(default=(), description="the value that each is set to, or that is added")
     low: tuple[Word, ...] = Field(default=(), description="the lowest value of each state")
     high: tuple[Word, ...] = Field(default=(), description="the highest value of each state")
     noise_std: tuple[Annotated[int, Field(ge=0, le=WORD)], ...] = Field(
-        default=(), description="Gaussian, cut to a whole number"
+        default=(), description="Gaussian, cut to a whole number before it is added"
     )
     transmit: tuple[Annotated[int, Field(ge=0, le=15)], ...] = Field(
         default=(), description="of 15 synaptic events onto the state so many get through"

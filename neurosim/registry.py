@@ -84,6 +84,7 @@ class Model:
 
 
 _MODELS: dict[tuple[str, str], Model] = {}
+_STAGES: set[str] = set()
 _PRESETS: dict[tuple[str, str], Path] = {}
 _Schema = TypeVar("_Schema", bound=type[ModelParameters])
 
@@ -164,9 +165,15 @@ def validated(kind: str, value: Any) -> ModelParameters:
 
 
 def load_entry_points() -> list[str]:
-    """Import every module announced under ``neurosim.models``; returns their names."""
+    """Import every module announced under ``neurosim.models``, after all built-in ones; returns their names."""
     loaded = []
     for entry in entry_points(group="neurosim.models"):
         importlib.import_module(entry.module)
         loaded.append(entry.module)
+    _STAGES.add("complete")
     return loaded
+
+
+def is_complete() -> bool:
+    """Whether all models have been imported, so that a name that is not there is wrong."""
+    return "complete" in _STAGES

@@ -958,7 +958,7 @@ def npy(shape: str, body: bytes = b"", descr: str = "'<f4'") -> bytes:
         (npy("(1000000000000000, 4)", bytes(16)), "promises"),  # 16 PB in 100 bytes: must not be allocated
         (npy("(2, 2)", bytes(15)), "promises"),
         (npy("(2, 2)", bytes(17)), "promises"),
-        (npy("(-1, 4)"), "no samples|is no .npy array"),
+        (npy("(-1, 4)"), "is empty|is no .npy array"),
         (npy("__import__('os').getpid()"), "is no .npy array"),
         (npy("(2, 2)", bytes(16), "'|O'"), "Python objects"),
         (b"", "is no .npy array"),

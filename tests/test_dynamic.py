@@ -296,4 +296,4 @@ def test_a_neuron_that_the_chip_has_not_is_an_error() -> None:
     network = ns.Network()
     network.add_population("mn", 1, model="mihalas-niebur")
     with pytest.raises(CapabilityError, match="mihalas-niebur"):
-        ns.Simulation("analog-if", network)
+        ns.Simulation("analog-if", network, ideal=True)

@@ -160,5 +160,5 @@ def test_bits_that_a_float32_cannot_hold_are_refused() -> None:
     net.add_population("x", 1, model="lif-delta", fixed_bits=26)
     able = {"chip.capabilities.neurons": ["lif-delta"]}
     with pytest.raises(InputError, match="population 'x': fixed_bits = 26: float32 holds 25 bits"):
-        ns.Simulation("analog-if", net, overrides=able)
-    ns.Simulation("analog-if", net, overrides=able, dtype="float64")
+        ns.Simulation("analog-if", net, overrides=able, ideal=True)
+    ns.Simulation("analog-if", net, overrides=able, ideal=True, dtype="float64")

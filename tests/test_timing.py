@@ -584,6 +584,7 @@ def test_blocks_are_the_run_in_parts(timing: str, monkeypatch: pytest.MonkeyPatc
     whole.run(3)
     out = whole.run(50, record="a", record_timing=True)
     monkeypatch.setattr("neurosim.engine.network_state.TICKS", 8)
+    monkeypatch.setattr("neurosim.engine.simulation.CALL_S", 0.0)  # a tick a call, and a block a call
     sim = ns.Simulation(chip(), network(13), timing=timing)
     sim.run(3)
     blocks: list[Block] = []
@@ -613,6 +614,7 @@ def test_blocks_are_the_run_in_parts(timing: str, monkeypatch: pytest.MonkeyPatc
 def test_a_ctrl_c_hands_the_last_block_over(monkeypatch: pytest.MonkeyPatch) -> None:
     for threads in (1, 2):
         sim = ns.Simulation(chip(), network(14), timing="simple", threads=threads)
+        sim._pace = 1  # ticks of the first call
         settle, blocks = network_account.Account.settle, []
         calls = iter(range(100))
 

@@ -289,7 +289,9 @@ class Capabilities(Parameters):
     def _known_neurons(cls, neurons: tuple[str, ...]) -> tuple[str, ...]:
         if not neurons:
             raise ValueError("name at least one neuron model (neurosim model list shows them)")
-        known = sorted({name for kind in NEURON_KINDS for name in registry.names(kind)})
+        known = (
+            sorted({name for kind in NEURON_KINDS for name in registry.names(kind)}) if registry.is_complete() else []
+        )
         problems = [registry.unknown(name, known, "neuron model") for name in neurons if known and name not in known]
         if problems:
             raise ValueError("\n".join(problems))

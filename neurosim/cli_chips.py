@@ -16,8 +16,9 @@ from neurosim.accounting import ACTIONS, PriceTable
 from neurosim.cli_out import console, interval, plain, put, put_json, quantity, table
 from neurosim.errors import InputError
 from neurosim.spec import load
-from neurosim.spec.chip import Chip, Geometry
+from neurosim.spec.chip import Chip
 from neurosim.spec.countables import UNITS as UNITS_OF_A_CHIP
+from neurosim.spec.geometry import Geometry
 from neurosim.units import UNITS
 
 APART = ("name", "summary", "prices", "static")

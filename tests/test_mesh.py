@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from neurosim.chip.mesh import HOPS, Mesh
 from neurosim.errors import InputError
-from neurosim.spec.chip import Geometry
+from neurosim.spec.geometry import Geometry
 
 
 def geometry(**keys: Any) -> Geometry:

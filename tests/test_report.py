@@ -27,7 +27,7 @@ from neurosim.engine.tables import declare_ledger, ledger_row
 from neurosim.errors import InputError, TraceError
 from neurosim.report import chip, curves, energy, figures, states, style, timeline, write_report
 from neurosim.report.account import account_of
-from neurosim.spec.chip import Geometry
+from neurosim.spec.geometry import Geometry
 from neurosim.spec.load import load_chip
 from neurosim.trace import Trace, TraceWriter, open_trace
 from neurosim.trace.chip_map import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from neurosim.accounting.prices import ACTIONS, PriceTable, require_prices
 from neurosim.registry import unknown
-from neurosim.spec.chip import StaticPower
+from neurosim.spec.prices import StaticPower
 from neurosim.units import FEMTOSECONDS
 
 PHASES = (

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from neurosim.errors import InputError
 from neurosim.registry import unknown
-from neurosim.spec.chip import Chip, Kind, Price, StaticPower, Synapse
+from neurosim.spec.chip import Chip
 from neurosim.spec.countables import CONDUCTANCE_UNIT, COUNTABLES
+from neurosim.spec.hardware import Synapse
+from neurosim.spec.prices import Kind, Price, StaticPower
 from neurosim.units import FEMTOSECONDS, femtoseconds
 
 ACTIONS = tuple(COUNTABLES)

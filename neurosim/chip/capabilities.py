@@ -6,7 +6,8 @@ import difflib
 
 from neurosim.chip.layers import NetworkPlan
 from neurosim.errors import CapabilityError
-from neurosim.spec.chip import Chip, Mechanism
+from neurosim.spec.chip import Chip
+from neurosim.spec.hardware import Mechanism
 from neurosim.spec.scenario import Scenario
 
 FITTING: dict[str, tuple[Mechanism, ...]] = {

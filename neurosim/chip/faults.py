@@ -16,7 +16,8 @@ from neurosim.chip.mesh import Mesh
 from neurosim.chip.population import Integers
 from neurosim.errors import InputError
 from neurosim.kernels import random
-from neurosim.spec.chip import Chip, Faults, Geometry, core_span
+from neurosim.spec.chip import Chip
+from neurosim.spec.geometry import Faults, Geometry, core_span
 
 
 @dataclass(frozen=True)

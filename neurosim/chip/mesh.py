@@ -21,7 +21,7 @@ import numpy.typing as npt
 from neurosim.chip.population import Integers
 from neurosim.errors import InputError
 from neurosim.kernels import detours
-from neurosim.spec.chip import Geometry
+from neurosim.spec.geometry import Geometry
 
 HOPS = ("hop_east", "hop_west", "hop_north", "hop_south", "hop_chip")
 """The order in which hops are counted."""

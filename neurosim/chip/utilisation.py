@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from neurosim.chip import faults
 from neurosim.chip.population import Floats, Integers
-from neurosim.spec.chip import Chip, Geometry
+from neurosim.spec.chip import Chip
+from neurosim.spec.geometry import Geometry
 
 RESOURCES = {
     "neurons": "neurons",

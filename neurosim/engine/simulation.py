@@ -34,8 +34,9 @@ from neurosim.models.neurons.dynamic import DynamicParameters
 from neurosim.models.neurons.given import InputParameters
 from neurosim.models.neurons.nsat import NeuronGroup
 from neurosim.spec import load
-from neurosim.spec.chip import Chip, Faults
+from neurosim.spec.chip import Chip
 from neurosim.spec.chip import ideal as without_imperfections
+from neurosim.spec.geometry import Faults
 
 DTYPES = ("float32", "float64")
 BANDS: tuple[Band, ...] = ("nominal", "low", "high")

@@ -13,7 +13,7 @@ from neurosim import accounting
 from neurosim.accounting import ACTIONS, PHASES, Bill, Ledger, PriceTable, Swing
 from neurosim.engine.machine import Machine
 from neurosim.engine.sink import Column, Sink, Table
-from neurosim.spec.chip import StaticPower
+from neurosim.spec.prices import StaticPower
 from neurosim.training.delta import DeltaMGD
 from neurosim.training.erbp import EventDrivenRandomBackprop
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurosim import accounting
 from neurosim.accounting import ACTIONS, Ledger, PriceTable, Swing
 from neurosim.errors import TraceError
-from neurosim.spec.chip import StaticPower
+from neurosim.spec.prices import StaticPower
 from neurosim.trace.reader import Trace
 from neurosim.units import FEMTOSECONDS
 

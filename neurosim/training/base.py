@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from neurosim.registry import ModelParameters
-from neurosim.spec.chip import Mechanism, Rounding, WriteScheme
+from neurosim.spec.hardware import Mechanism, Rounding, WriteScheme
 
 Space = Literal["weight", "node", "none"]
 

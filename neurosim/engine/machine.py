@@ -10,7 +10,8 @@ from neurosim.accounting import Ledger, price_table
 from neurosim.chip import capabilities
 from neurosim.chip.layers import NetworkPlan, plan_network
 from neurosim.chip.mapper import Placement, place
-from neurosim.chip.meter import Meter, Workload, check_prices
+from neurosim.chip.meter import Meter, check_prices
+from neurosim.chip.workload import Workload
 from neurosim.data import Dataset
 from neurosim.engine import emit_devices, erbp_integer_state, erbp_state, link, program, registers, state
 from neurosim.engine.compose import PHASES, Composition, compose

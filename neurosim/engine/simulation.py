@@ -20,37 +20,31 @@ from neurosim import models, registry
 from neurosim.accounting import Band, Bill, Ledger, PriceTable, bill, price_table
 from neurosim.chip import assign, cores, faults, nsat_places
 from neurosim.chip.mesh import Mesh
-from neurosim.chip.population import Connection, Integers, Network, NeuronParameters, Population, read_numbers
+from neurosim.chip.population import Integers, Network, Population
 from neurosim.chip.utilisation import Mapping as MappingReport
-from neurosim.engine import network_faults, network_kernel, network_plasticity, network_state, nsat_network
+from neurosim.engine import (
+    network_checks,
+    network_faults,
+    network_kernel,
+    network_plasticity,
+    network_state,
+    nsat_network,
+)
+from neurosim.engine.handles import Handles
 from neurosim.engine.network_account import Account, Books, Recording
-from neurosim.engine.network_meter import TIMINGS, Learning, NetworkMeter
+from neurosim.engine.network_meter import Learning, NetworkMeter
 from neurosim.engine.network_output import Block, Output, TickTimes, listed
 from neurosim.engine.network_runner import Runner
 from neurosim.engine.network_spikes import Fired, Span
-from neurosim.errors import CapabilityError, InputError
-from neurosim.models.neurons.base import SpikingParameters
-from neurosim.models.neurons.dynamic import DynamicParameters
+from neurosim.errors import InputError
 from neurosim.models.neurons.given import InputParameters
-from neurosim.models.neurons.nsat import NeuronGroup
 from neurosim.spec import load
 from neurosim.spec.chip import Chip
 from neurosim.spec.chip import ideal as without_imperfections
 from neurosim.spec.geometry import Faults
 
-DTYPES = ("float32", "float64")
-BANDS: tuple[Band, ...] = ("nominal", "low", "high")
-FLOAT32_BITS = 25
-"""Bits of a fixed-point state, sign included, that a float32 holds exactly."""
-THREADS = 64
-"""More are refused: a slip of the keyboard, not a computer."""
-
 Events = Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]
 """For populations of input neurons (tick, neuron) of their spikes."""
-
-STATES = {"v": "V", "bias": "BIAS", "threshold": "THRESHOLD", "leak": "LEAK", "gain": "GAIN", "refractory": "RESTING"}
-"""What ``Simulation.state`` shows, and the row of the kernel's memory that holds it."""
-SETTABLE = ("v", "bias")
 
 CALL_S = 0.1
 """Host time that one kernel call aims at: Python sees a Ctrl-C when it returns."""
@@ -59,7 +53,7 @@ SLOW_S = (50e-9, 5e-9)
 """More than a neuron and a synapse take in a tick, for the first call, when nothing has been timed yet."""
 
 
-class Simulation:
+class Simulation(Handles):
     """A network on a chip. It takes what it needs from both: later changes to them have no effect.
 
     ``chip``: a shipped name, a path, or a ``Chip``. ``timing``: how long a tick lasts, ``clocked``
@@ -91,14 +85,14 @@ class Simulation:
         threads: int = 1,
     ) -> None:
         models.load_builtin()
-        described = _chip(chip, overrides)
+        described = network_checks.chip_of(chip, overrides)
         self.chip = without_imperfections(described) if ideal else described
         self.timing = self.chip.timing.model if timing is None else timing
         self.seed = seed
         self.network = network.copy()
         self._populations = {population.name: population for population in network.populations}
         self._connections = {(each.source.name, each.target.name): each for each in network.connections}
-        _check(self.chip, network, self.timing, seed, dtype, prices, threads)
+        network_checks.check(self.chip, network, self.timing, seed, dtype, prices, threads)
         self._record = self._names(record)
         self._first = cores.offsets(network)
         self._wiring = cores.wire(network)
@@ -228,7 +222,7 @@ class Simulation:
                 problems.append(registry.unknown(name, inputs, "population of input neurons"))
                 continue
             pair = [np.asarray(each) for each in (tick, neuron)]
-            problems += _event_problems(name, population.size, ticks, *pair)
+            problems += network_checks.event_problems(name, population.size, ticks, *pair)
             lists.append(np.stack([pair[0], pair[1] + self._first[name]]) if not problems else lists[0])
         if problems:
             raise InputError(problems, "events")
@@ -402,143 +396,12 @@ class Simulation:
         """The core of each neuron."""
         return self._account.meter.core[self._span(self._name(population))].copy()
 
-    def state(self, population: Population | str, name: str) -> npt.NDArray[Any]:
-        """A copy of one state or parameter of each neuron: v, bias, threshold, leak, gain or refractory.
-
-        Neurons with several states have those that their model names, bias, gain and refractory.
-        """
-        key = self._name(population)
-        return self._row(key, name, "state", self._states(key))[self._span(key)].copy()
-
-    @property
-    def saturated(self) -> int:
-        """Fixed-point states that were cut to their bits since the simulation was built."""
-        return self._memory.get("SATURATED")
-
-    def _states(self, key: str) -> list[str]:
-        """Names of what ``state`` shows of a population."""
-        parameters = self._populations[key].parameters
-        if isinstance(parameters, NeuronGroup):
-            return [*nsat_network.state_names(self._populations[key]), "refractory"]
-        if isinstance(parameters, InputParameters) and self._nsat is not None:
-            return []
-        if isinstance(parameters, DynamicParameters):
-            names = registry.find("dynamic", parameters.model).module.STATES
-            return [*names, "bias", "gain", "refractory"]
-        return list(STATES)
-
-    def _row(self, key: str, name: str, what: str, known: list[str]) -> npt.NDArray[Any]:
-        """The kernel's memory of one state, of all neurons; raises InputError for a name that is not known."""
-        if name not in known:
-            raise InputError(registry.unknown(name, known, what))
-        if self._nsat is not None:
-            return self._nsat.row(name)
-        if isinstance(self._populations[key].parameters, DynamicParameters) and name not in (
-            "bias",
-            "gain",
-            "refractory",
-        ):
-            row: npt.NDArray[Any] = self._memory.X[known.index(name)]
-            return row
-        return self._memory.row(STATES[name])
-
-    def set_state(self, population: Population | str, name: str, values: npt.ArrayLike) -> None:
-        """Set ``v`` or ``bias`` by hand, one number for all or one each, from the next tick on; costs nothing.
-
-        Of neurons with several states every state can be set.
-        """
-        key = self._name(population)
-        dynamic = isinstance(self._populations[key].parameters, DynamicParameters)
-        known = self._states(key)[:-2] if dynamic else list(SETTABLE)
-        if self._nsat is not None:
-            known = self._states(key)[:-1]
-        row = self._row(key, name, "state to set", known)
-        given, problems = read_numbers(values, f"{name} of {key!r}")
-        size = self._populations[key].size
-        if given is not None and given.shape not in ((), (size,)):
-            problems.append(f"{name} of {key!r}: has the shape {given.shape}, needed is one number or ({size},)")
-        if given is None or problems:
-            raise InputError(problems)
-        if self._nsat is not None:
-            self._nsat.set_state(self._populations[key], name, self._span(key), given)
-        else:
-            row[self._span(key)] = given
-
-    def weights(self, source: Population | str, target: Population | str) -> npt.NDArray[Any]:
-        """What the devices of a connection hold, in the shape in which it was made (read noise left out)."""
-        connection = self._connection(source, target)
-        if self._nsat is not None:
-            return self._nsat.weights(connection)
-        return self._memory.weight[self._positions(connection)].reshape(connection.shape)
-
-    def set_weights(self, source: Population | str, target: Population | str, weights: float | npt.ArrayLike) -> None:
-        """Write weights by hand (one for all, or of the connection's shape), in force from the next tick on.
-
-        Devices take what they can hold: values are cut to their bounds and rounded to their grid, and stuck devices
-        stay as they are. Nothing is counted; what writing costs a chip that learns is the trainers' account.
-        """
-        connection = self._connection(source, target)
-        if self._nsat is not None:
-            self._nsat.set_weights(connection, connection.read_weights(weights), self.chip)
-            return
-        span = self._wiring.span[connection.source.name, connection.target.name]
-        positions = self._positions(connection)
-        held = self._devices.hold(connection.read_weights(weights), span)
-        if self._devices.stuck is not None:
-            held = np.where(self._devices.stuck[span], self._memory.weight[positions], held)
-        self._memory.weight[positions] = held + 0.0  # no -0.0, which would look like no input (network_kernel)
-
-    def _positions(self, connection: Connection) -> Integers:
-        return self._memory.position[self._wiring.span[connection.source.name, connection.target.name]]
-
-    def _connection(self, source: Population | str, target: Population | str) -> Connection:
-        key = (self._name(source), self._name(target))
-        if key not in self._connections:
-            known = ", ".join(connection.name for connection in self._connections.values()) or "none"
-            raise InputError(f"no connection {key[0]} -> {key[1]} (known: {known})")
-        return self._connections[key]
-
-    def _name(self, population: Population | str) -> str:
-        name = population.name if isinstance(population, Population) else population
-        if name not in self._populations:
-            raise InputError(registry.unknown(name, list(self._populations), "population"))
-        return name
-
-    def _names(self, record: str | Iterable[str | Population]) -> tuple[str, ...]:
-        given = [record] if isinstance(record, (str, Population)) else list(record)
-        names = [item.name if isinstance(item, Population) else item for item in given]
-        problems = [registry.unknown(name, list(self._populations), "population") for name in names
-                    if name not in self._populations]  # fmt: skip
-        if problems:
-            raise InputError(problems, "record")
-        return tuple(dict.fromkeys(names))
-
-    def _span(self, name: str) -> slice:
-        return slice(self._first[name], self._first[name] + self._populations[name].size)
-
     def _on_chip(self, counts: Mapping[str, Integers]) -> dict[str, Integers]:
         """Counts of the cores in use as counts of all cores."""
         whole = {name: np.zeros(self.chip.geometry.all_cores, np.int64) for name in counts}
         for name, count in counts.items():
             whole[name][self._account.meter.cores] = count
         return whole
-
-
-def _chip(chip: str | Path | Chip, overrides: Mapping[str, Any] | None) -> Chip:
-    """The chip of that name, path or description, with overrides."""
-    if isinstance(chip, Chip):
-        if not overrides:
-            return chip
-        tables: dict[str, Any] = {"chip": chip.model_dump()}
-    else:
-        tables = {"chip": load.load_chip_table(str(chip))}
-    wrong = [f"{key}: only keys of the chip can be set here, for example chip.geometry.cores"
-             for key in overrides or {} if not key.startswith("chip.")]  # fmt: skip
-    if wrong:
-        raise InputError(wrong, "overrides")
-    for key, value in (overrides or {}).items():
-        load.set_key(tables, key, value)
-    return load.validate(Chip, tables["chip"], f"chip {tables['chip'].get('name', chip)}", root="chip.")
 
 
 def _first_pace(network: Network) -> int:
@@ -560,80 +423,3 @@ def _since(now: Ledger, before: Ledger) -> Ledger:
         now.time_low_fs - before.time_low_fs,
         now.time_high_fs - before.time_high_fs,
     )
-
-
-def _in_seconds(parameters: NeuronParameters) -> bool:
-    """Whether neurons do something else when ticks last longer."""
-    if isinstance(parameters, DynamicParameters):
-        return parameters.coefficients(1.0) != parameters.coefficients(2.0)
-    return isinstance(parameters, SpikingParameters) and parameters.leak(1.0) != parameters.leak(2.0)
-
-
-def _event_problems(name: str, size: int, ticks: int, tick: npt.NDArray[Any], neuron: npt.NDArray[Any]) -> list[str]:
-    """What is wrong with the events of one population."""
-    if tick.ndim != 1 or tick.shape != neuron.shape or {tick.dtype.kind, neuron.dtype.kind} - set("iu"):
-        return [f"{name!r}: ticks and neurons must be two lists of whole numbers, of one length"] if tick.size else []
-    problems = []
-    for what, values, end in (("tick", tick, ticks), ("neuron", neuron, size)):
-        wrong = values[(values < 0) | (values >= end)]
-        if wrong.size:
-            problems.append(
-                f"{name!r}: {wrong.size} of {values.size} {what}s lie outside 0 to {end - 1}, first {wrong[0]}"
-            )
-    return problems
-
-
-def _check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, prices: str, threads: int) -> None:
-    """Everything that can be wrong before neurons get their cores, in one error."""
-    problems = faults.problems(chip)
-    if timing not in TIMINGS:
-        problems.append(registry.unknown(timing, list(TIMINGS), "timing"))
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        problems.append(f"seed = {seed!r}: must be a whole number from 0 to 2^63 - 1")
-    if dtype not in DTYPES:
-        problems.append(registry.unknown(dtype, list(DTYPES), "dtype"))
-    if prices not in BANDS:
-        problems.append(registry.unknown(prices, list(BANDS), "band of prices"))
-    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= THREADS:
-        problems.append(f"threads = {threads!r}: must be a whole number from 1 to {THREADS}")
-    if not network.populations:
-        problems.append("the network has no populations; add one with add_population")
-    if nsat_places.wanted(network):
-        problems += nsat_places.problems(chip, network)
-    problems += [
-        f"population {each.name!r}: fixed_bits = {each.parameters.fixed_bits}: float32 holds {FLOAT32_BITS} bits; use "
-        "dtype='float64'"
-        for each in network.populations
-        if dtype == "float32"
-        and isinstance(each.parameters, DynamicParameters)
-        and each.parameters.fixed_bits > FLOAT32_BITS
-    ]
-    leaky = [population.name for population in network.populations if _in_seconds(population.parameters)]
-    if any(connection.receptor for connection in network.connections) and chip.synapse.read_noise_std > 0.0:
-        problems.append("chip.synapse.read_noise_std: noise of reads is for neurons with one receptor; use ideal=True")
-    several = [each.name for each in network.populations if isinstance(each.parameters, DynamicParameters)]
-    for key in ("threshold_dtod", "leak_dtod", "membrane_noise_std"):
-        if several and getattr(chip.neuron, key) > 0.0:
-            problems.append(
-                f"chip.neuron.{key}: is for neurons with one state, and {several[0]!r} has several; set it to 0, or "
-                "use ideal=True"
-            )
-    if chip.timing.tick_s == 0.0 and (timing == "clocked" or leaky or network.drives):
-        reason = f"the leak of {leaky[0]!r}" if leaky else "timing='clocked'"
-        reason = reason if timing == "clocked" or leaky else "a drive's rate in Hz"
-        problems.append(f"chip.timing.tick_s = 0: {reason} needs the length of a tick")
-    for drive in network.drives:
-        if (events := drive.rate_Hz * chip.timing.tick_s) > network_state.DRIVE_EVENTS:
-            problems.append(
-                f"drive of {drive.target.name!r}: {events:.4g} events in a tick of {chip.timing.tick_s:g} s; at most "
-                f"{network_state.DRIVE_EVENTS:g} can be sent: lower rate_Hz and raise the weight"
-            )
-    problems += network_plasticity.problems(network, chip, timing)
-    lacking = [
-        f"population {population.name!r}: chip {chip.name} has no neurons {population.parameters.model!r} "
-        f"(it has {', '.join(chip.capabilities.neurons)})"
-        for population in network.populations
-        if population.parameters.model not in (*chip.capabilities.neurons, "input")
-    ]
-    if problems or lacking:
-        raise (InputError if problems else CapabilityError)(problems + lacking)

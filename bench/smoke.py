@@ -9,14 +9,19 @@ wide factor of what was measured (docs/benchmarks.md). Needs no data beyond what
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import delta_mgd
+import devices
 import mgd_step
+import network_brian
 import quickstart
 import random_streams
+import trace_spikes
 import tune
 import xor
 
@@ -78,8 +83,31 @@ def check_quickstart() -> dict[str, float]:
     return within(figures, {**limits, "help_imports_numba": (0.0, 0.0)})
 
 
+def check_devices() -> dict[str, float]:
+    """Pulses and column reads of small arrays, in million devices a second and over a clean read."""
+    shape = (64, 64)
+    figures = {device["model"]: devices.pulses(device, shape, 3) for device in (devices.SOFT, devices.EXPONENTIAL)}
+    return within(
+        {**figures, "lumped": devices.reads(shape, 3)}, {**dict.fromkeys(figures, (1.0, 5000.0)), "lumped": (0.5, 20.0)}
+    )
+
+
+def check_network() -> dict[str, float]:
+    """784-500-10 by hand: nothing is random there, so its spikes are known."""
+    figures = network_brian.ours("c", 0, None)
+    return within(figures, {"spikes": (14555.0, 14555.0), "cpu_s": (1e-4, 10.0)})
+
+
+def check_traces() -> dict[str, float]:
+    """Spikes in a trace are those of a run without, and small."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = trace_spikes.measure("layers", 1, Path(folder), 0.05)
+    return within(figures, {"bytes_per_spike": (0.5, 6.0), "ratio_spikes": (0.3, 10.0)})
+
+
 CHECKS: tuple[Callable[[], dict[str, float]], ...] = (
-    check_streams, check_step, check_xor, check_delta, check_tune, check_quickstart,
+    check_streams, check_step, check_xor, check_delta, check_tune, check_devices, check_network, check_traces,
+    check_quickstart,
 )  # fmt: skip
 
 

@@ -46,9 +46,10 @@ def pick(
     spikes: npt.NDArray[Any], begin: Integers, counts: npt.NDArray[np.int32], low: int, neuron: npt.NDArray[Any]
 ) -> None:
     """Copies ``counts[t]`` spikes from ``begin[t]`` on, for each tick, as numbers from ``low`` on."""
-    to = 0
+    to, less = 0, np.uint32(low)
     for t in range(counts.shape[0]):
-        start = begin[t]
-        for k in range(counts[t]):
-            neuron[to + k] = np.int64(spikes[start + k]) - low
-        to += counts[t]
+        n = np.int64(counts[t])
+        kept, put = spikes[begin[t] : begin[t] + n], neuron[to : to + n]  # slices, so that the loop is one of vectors
+        for k in range(n):
+            put[k] = np.uint32(kept[k]) - less
+        to += n

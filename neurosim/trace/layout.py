@@ -20,7 +20,7 @@ WHEN = "when"
 """Beside the neurons that fired: in which ticks, and how many in each. A table inside a table."""
 EVENT_CHUNK_ROWS = 16 * 1024
 PACKED = "packed"
-"""The attribute of a stream that is compressed however small its numbers are (true), or never (false)."""
+"""The attribute of a stream that is compressed however small its numbers are."""
 SPIKES_OF_CHUNK = 16
 """So many spikes of every neuron have room in a chunk that is not compressed, within ``RAW_CHUNK_BYTES``."""
 RAW_CHUNK_BYTES = (1024, 64 * 1024)
@@ -47,9 +47,9 @@ def is_event_stream(path: str) -> bool:
     return path.startswith(EVENT_STREAMS)
 
 
-def is_packed(path: str, item_bytes: int, packed: bool | None = None) -> bool:
-    """Whether a column is compressed: in streams, as the table says; else all but numbers that are small already."""
-    return is_event_stream(path) and (item_bytes > 2 if packed is None else packed)
+def is_packed(path: str, item_bytes: int, packed: bool = False) -> bool:
+    """Whether a column is compressed: in streams, all but numbers so small that it would not pay."""
+    return is_event_stream(path) and (packed or item_bytes > 2)
 
 
 def is_inside(path: str) -> bool:
@@ -57,7 +57,7 @@ def is_inside(path: str) -> bool:
     return path.startswith(EVENT_STREAMS) and path.endswith("/" + WHEN) and path.count("/") > 2
 
 
-def chunk_rows(path: str, row_bytes: int, neurons: int = 0, packed: bool | None = None) -> int:
+def chunk_rows(path: str, row_bytes: int, neurons: int = 0, packed: bool = False) -> int:
     """Rows of one chunk of a column: all of a stream's chunk, or about ``CHUNK_BYTES``.
 
     ``neurons``: of the population whose spikes a stream holds.

@@ -3,8 +3,7 @@
 ``/spikes/POPULATION/neuron`` holds who fired, tick after tick, in one, two or four bytes; ``/spikes/POPULATION/when``
 has one row for each tick with spikes: the tick, and how many there were. Whoever reads the table sees the columns
 ``tick`` and ``neuron``. Neurons in one or two bytes are compressed only where there is less than one spike in a tick:
-elsewhere it would halve them, and take about as long as the network takes for a spike and all its synapses. Ticks are
-compressed unless many fire in each.
+elsewhere it would halve them, and take about as long as the network takes for a spike and all its synapses.
 """
 
 from __future__ import annotations
@@ -30,27 +29,22 @@ _TICK = Column("tick", "tick", "tick in which neurons fired, from the simulation
 
 SEEN_TICKS = 512
 """After so many ticks, or the first flush, it is decided whether a population is sparse."""
-BUSY = 16
-"""With so many spikes in a tick its number and count (12 bytes) add less than a byte to each, uncompressed."""
 
 
 def tables(name: str, neurons: int, first: Sequence[Fired] = ()) -> tuple[Table, Table]:
     """What is declared for a population: its spikes, and their ticks.
 
     ``first``: its first ticks. Where less than one neuron fires in a tick the neurons are compressed, which then
-    costs little beside the ticks themselves; where ``BUSY`` do, not even the ticks are.
+    costs little beside the ticks themselves.
     """
     path = layout.EVENT_STREAMS + name
     ticks, spikes = (sum(getattr(part, what).size for part in first) for what in ("counts", "neuron"))
     neuron = Column("neuron", "1", "number of the neuron in its population", np.dtype(small(neurons)).str[1:])
     count = Column("spikes", "1", "spikes in this tick", "u4")
-    of_spikes: dict[str, Any] = {"long_name": f"spikes of {name}", "neurons": neurons}
-    of_ticks: dict[str, Any] = {"long_name": f"ticks in which neurons of {name} fired"}
-    if spikes < ticks:
-        of_spikes[layout.PACKED] = True
-    elif spikes >= BUSY * ticks > 0:
-        of_ticks |= {layout.PACKED: False, "neurons": neurons}  # chunks as large as those of the spikes
-    return Table(path, (neuron,), of_spikes), Table(f"{path}/{layout.WHEN}", (_TICK, count), of_ticks)
+    return (
+        Table(path, (neuron,), {"long_name": f"spikes of {name}", "neurons": neurons, layout.PACKED: spikes < ticks}),
+        Table(f"{path}/{layout.WHEN}", (_TICK, count), {"long_name": f"ticks in which neurons of {name} fired"}),
+    )
 
 
 def rows(name: str, fired: Fired) -> dict[str, dict[str, npt.NDArray[Any]]]:

@@ -345,8 +345,7 @@ def _column_dataset(group: Any, table: Table, column: Column) -> Any:
             raise TraceError(f"{path}/{column.name}: {problem}; was the trace made by another version?")
         return dataset
     row_bytes = dtype.itemsize * int(np.prod(column.shape, dtype=np.int64))
-    wanted = table.attributes.get(layout.PACKED)
-    wanted = None if wanted is None else bool(wanted)
+    wanted = bool(table.attributes.get(layout.PACKED, False))
     rows = layout.chunk_rows(path, row_bytes, int(table.attributes.get("neurons", 0)), wanted)
     small = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
     packed = small if layout.is_packed(path, dtype.itemsize, wanted) else {}

@@ -7,7 +7,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,10 @@ from neurosim.engine.sink import NullSink, Sink
 from neurosim.errors import InputError, NeurosimError
 from neurosim.kernels.random import RNG_VERSION
 from neurosim.spec import load
+from neurosim.spec import study as studies
 from neurosim.spec.scenario import Scenario
-from neurosim.sweeps import Axis, Plan, Point, Request, axis_of, make_plan
-from neurosim.sweeps.designs import Design
+from neurosim.spec.study import Design, Study
+from neurosim.sweeps import Axis, Plan, Point, Request, axis_of, make_plan, titled, variants_of
 from neurosim.sweeps.pool import pool, processors
 from neurosim.trace import layout
 from neurosim.trace import sweep as files
@@ -73,9 +74,9 @@ def sweep(
     scenario: str | Path | Mapping[str, Any] | None = None,
     axes: Mapping[str, Values] | None = None,
     *,
-    design: Design = "grid",
+    design: Design | None = None,
     points: int | None = None,
-    repeats: int = 1,
+    repeats: int | None = None,
     chip: str | None = None,
     seed: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -92,8 +93,10 @@ def sweep(
 ) -> Sweep:
     """Run a scenario at many points; returns the sweep with all results (docs/sweeps.md).
 
-    ``axes``: key path -> values, a list or text as on the command line (``"0,0.1"``, ``"log:0.1..10"``); ``points``
-    is for the designs ``lhs`` and ``sobol``. ``repeats``: runs of every point, with paired seeds. ``workers``:
+    ``scenario``: one by name, path or table; or a study, to which everything given here is added, and axes of the same
+    name replaced. ``axes``: key path -> values, a list or text as on the command line (``"0,0.1"``,
+    ``"log:0.1..10"``); ``design``: ``grid`` (default), ``oat``, or ``lhs`` and ``sobol``, of which ``points`` says how
+    many. ``repeats``: runs of every point (default 1), with paired seeds. ``workers``:
     processes on this machine (default: one for each processor; 0: this process itself); ``scheduler``: the address of
     a running dask scheduler instead. ``output``: the file, default NAME-sweep.h5; with ``resume`` what it holds already
     is skipped, and without a scenario all else is taken from it. ``curves`` keeps every point's evaluations.
@@ -126,14 +129,28 @@ def sweep(
 def new_request(
     scenario: str | Path | Mapping[str, Any], axes: Iterable[Axis], problems: list[str], **settings: Any
 ) -> Request:
-    """A request for a scenario by name, path or table; raises InputError, with the ``problems`` found before."""
+    """A request for a scenario or a study, by name, path or table.
+
+    Raises InputError, with the ``problems`` found before. What is None or empty in ``settings`` is the study's, or the
+    default.
+    """
     api.load_models()
     if isinstance(scenario, Mapping):
         name, table = "scenario", dict(scenario)
     else:
-        name, table = Path(str(scenario)).stem, load.load_scenario_table(str(scenario))
+        name, table = Path(str(scenario)).stem, studies.load_table(str(scenario))
+    axes = list(axes)
+    settings = {key: value for key, value in settings.items() if not (value is None or value is False or value == {})}
+    if load.is_study(table):
+        name = "study" if isinstance(scenario, Mapping) else name
+        study = load.validate(Study, table, f"study {name}")
+        table = load.load_scenario_table(study.scenario)
+        axes, settings = _over_study(study, name, axes, settings, problems)
     if load.is_experiment(table):
-        raise InputError(f"{name} is an experiment; sweeps are over scenarios that train a network")
+        raise InputError(
+            f"{name} is an experiment: it drives a network by hand and has no accuracy to compare; sweeps are over "
+            "scenarios that train a network (neurosim scenario list)"
+        )
     settings["overrides"] = dict(settings.get("overrides") or {})
     request = Request(name=name, scenario=table, axes=tuple(axes), **settings)
     if problems:
@@ -143,6 +160,41 @@ def new_request(
             problems += [problem for problem in error.problems if request.axes or not problem.startswith("no axes")]
         raise InputError(problems, f"sweep of {name}")
     return request
+
+
+def _over_study(
+    study: Study, name: str, axes: Sequence[Axis], settings: Mapping[str, Any], problems: list[str]
+) -> tuple[list[Axis], dict[str, Any]]:
+    """A study's axes and settings with what else was asked for; adds to ``problems``."""
+    merged: dict[str, Axis] = {}
+    for key, values in study.axes.items():
+        try:
+            merged[key] = _axis(key, values)
+        except InputError as error:
+            problems += [f"study {name}: {problem}" for problem in error.problems]
+    for axis in axes:
+        there = merged.get(axis.name)
+        try:
+            merged[axis.name] = axis if there is None else there.with_values(axis)
+        except InputError as error:
+            problems += error.problems
+    given = {
+        "design": study.design, "count": study.points, "repeats": study.repeats, "chip": study.chip, "seed": study.seed,
+        "ideal": study.ideal, "host_loop": study.host_loop, "same_chip": study.same_chip, "curves": study.curves,
+    }  # fmt: skip
+    if "design" in settings:  # the study's number of points was meant for its own
+        given["count"] = None
+    overrides = {**studies.flattened(study.overrides), **settings.get("overrides", {})}
+    return list(merged.values()), {**given, **settings, "overrides": overrides}
+
+
+def _axis(name: str, values: Any) -> Axis:
+    """An axis as a study has it."""
+    if not isinstance(values, Mapping):
+        return axis_of(name, values)
+    if studies.has_keys(values):
+        return titled(name, values["keys"], values["values"])
+    return variants_of(name, {each: studies.flattened(settings) for each, settings in values.items()})
 
 
 def request_of(path: str | Path) -> Request:

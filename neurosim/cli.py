@@ -185,7 +185,7 @@ def run(
 @app.command()
 def sweep(
     scenario: Annotated[
-        str | None, typer.Argument(help="A shipped scenario, or the path of a file.", show_default=False)
+        str | None, typer.Argument(help="A shipped scenario or study, or the path of a file.", show_default=False)
     ] = None,
     axes: Annotated[
         list[str] | None,
@@ -195,9 +195,11 @@ def sweep(
             help="One axis; many times. A range is 0.1..10, log:0.1..10 or int:1..100, five values of it 0.1..10/5.",
         ),
     ] = None,
-    design: Annotated[Design, typer.Option(help="Which combinations are run.")] = Design.GRID,
+    design: Annotated[Design | None, typer.Option(help="Which combinations are run; default: grid.")] = None,
     points: Annotated[int | None, typer.Option(min=1, help="How many, of the designs lhs and sobol.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of each point, with the same seeds everywhere.")] = 1,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each point, with the same seeds everywhere; default: 1.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes on this machine; default: one for each processor; 0: none.")
     ] = None,
@@ -231,14 +233,14 @@ def sweep(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
 ) -> None:
-    """Run a scenario at many points, on all processors or a cluster; the results go to one HDF5 file."""
+    """Run a scenario or a study at many points, on all processors or a cluster; the results go to one HDF5 file."""
     from neurosim import cli_sweep
 
     wanted = cli_sweep.Wanted(
-        scenario=scenario, axes=tuple(axes or ()), design=design.value, points=points, repeats=repeats, chip=chip,
-        settings=tuple(settings or ()), ideal=ideal, seed=seed, host_loop=host_loop, same_chip=same_chip,
-        workers=workers, scheduler=scheduler, output=output, resume=resume, force=force, curves=curves,
-        dry_run=dry_run, as_json=as_json, quiet=quiet,
+        scenario=scenario, axes=tuple(axes or ()), design=design.value if design else None,
+        points=points, repeats=repeats, chip=chip, settings=tuple(settings or ()), ideal=ideal, seed=seed,
+        host_loop=host_loop, same_chip=same_chip, workers=workers, scheduler=scheduler, output=output, resume=resume,
+        force=force, curves=curves, dry_run=dry_run, as_json=as_json, quiet=quiet,
     )  # fmt: skip
     raise typer.Exit(cli_sweep.run(wanted))
 
@@ -323,7 +325,7 @@ def chip_list(as_json: Json = False) -> None:
     """All chips that a bare name finds."""
     from neurosim import cli_files
 
-    cli_files.listing("chip", as_json)
+    cli_files.listing(as_json, "chip")
 
 
 @chips.command("show")
@@ -374,10 +376,10 @@ def chip_schema(
 
 @scenarios.command("list")
 def scenario_list(as_json: Json = False) -> None:
-    """All scenarios that a bare name finds."""
+    """All scenarios that a bare name finds, and the studies: sweeps that ship."""
     from neurosim import cli_files
 
-    cli_files.listing("scenario", as_json)
+    cli_files.listing(as_json, "scenario", "study")
 
 
 @scenarios.command("show")

@@ -1,9 +1,10 @@
-"""Chip and scenario files: which there are, and what stands in them."""
+"""Chip, scenario and study files: which there are, and what stands in them."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -13,17 +14,31 @@ from neurosim.errors import InputError
 from neurosim.files import Kind
 from neurosim.spec import load
 
+PLURAL: dict[Kind, str] = {"chip": "chips", "scenario": "scenarios", "study": "studies"}
 
-def listing(kind: Kind, as_json: bool) -> None:
-    """Every file that a bare name finds, with a line about it."""
+
+def listing(as_json: bool, *kinds: Kind) -> None:
+    """Every file of these kinds that a bare name finds, with a line about it."""
+    rows = {kind: _rows(kind) for kind in kinds}
+    if as_json:
+        put_json({PLURAL[kind]: rows[kind] for kind in kinds})
+        return
+    for number, kind in enumerate(kinds):
+        if number and rows[kind]:
+            put(f"\n{PLURAL[kind]}: neurosim sweep NAME", "")
+        if rows[kind] or not number:
+            _put(kind, rows[kind])
+
+
+def _rows(kind: Kind) -> list[dict[str, Any]]:
     shipped = set(files.shipped(kind).values())
-    rows = [
+    return [
         {"name": name, "summary": _about(kind, path), "path": str(path), "shipped": path in shipped}
         for name, path in files.available(kind).items()
     ]
-    if as_json:
-        put_json({f"{kind}s": rows})
-        return
+
+
+def _put(kind: Kind, rows: list[dict[str, Any]]) -> None:
     where = [("" if row["shipped"] else str(row["path"])) for row in rows]
     headers = (kind, "", "file") if any(where) else (kind, "")
     put(table(headers, [(row["name"], row["summary"], *([place] if any(where) else []))
@@ -33,7 +48,7 @@ def listing(kind: Kind, as_json: bool) -> None:
 def _about(kind: Kind, path: Path) -> str:
     """One line about a file, also about one that is not in order."""
     try:
-        if kind == "scenario":
+        if kind != "chip":
             return load.summary_line(path)
         return str(tomllib.loads(path.read_text(encoding="utf-8")).get("summary", ""))
     except (OSError, ValueError) as error:
@@ -45,7 +60,7 @@ def text(kind: Kind, name: str) -> None:
     if kind == "chip" and name.endswith(tuple(load.DERIVED)) and name not in files.available("chip"):
         plain(tomli_w.dumps(load.load_chip_table(name)).rstrip("\n"))
         return
-    path = files.find(kind, name)
+    path = files.find(kind, name, "study") if kind == "scenario" else files.find(kind, name)
     try:
         plain(path.read_text(encoding="utf-8").rstrip("\n"))
     except (OSError, UnicodeDecodeError) as error:

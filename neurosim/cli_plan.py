@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim import api, api_experiment
+from neurosim import api, api_experiment, api_sweep
 from neurosim.cli_out import count, interval, plain, put, quantity, size, table
 from neurosim.engine import link, tables
 from neurosim.engine.forecast import PROBE_S, forecast
@@ -16,6 +16,8 @@ from neurosim.engine.schedule import Schedule
 from neurosim.engine.sink import NullSink, Table
 from neurosim.errors import InputError
 from neurosim.spec import load
+from neurosim.spec.study import load_table
+from neurosim.sweeps import make_plan
 from neurosim.trace import layout
 from neurosim.training.base import Trainer
 from neurosim.training.delta import DeltaMGD
@@ -30,11 +32,18 @@ HOW = {
 
 
 def validate(names: Sequence[str]) -> None:
-    """Build the machine of every scenario; raises InputError with the problems of all."""
+    """Build the machine of every scenario, those of a study for all values; raises InputError with all problems."""
     problems: list[str] = []
     for name in names:
         try:
-            if load.is_experiment(load.load_scenario_table(name)):
+            found = load_table(name)
+            if load.is_study(found):
+                planned = make_plan(api_sweep.new_request(name, [], []))
+                api_sweep.check(planned)
+                axes = ", ".join(axis.name for axis in planned.axes)
+                plain(f"{name}: valid; a study of {count(len(planned.points))} points over {axes}")
+                continue
+            if load.is_experiment(found):
                 _, experiment = api_experiment.load_experiment(name)
                 plain(f"{name}: valid; the experiment {experiment.experiment.model} on {experiment.chip.name}")
                 continue

@@ -74,6 +74,7 @@ def _rows(summary: Summary, target: float | None) -> list[tuple[str, str]]:
         ("inferences", count(summary["inferences"])),
         ("updates", f"{count(summary['updates'])}  ({count(summary['devices_written'])} devices written, "
                     f"{count(summary['weight_pulses'])} pulses)"),
+        *_programming(summary),
         ("chip time", f"{with_span(summary, 'chip_time', 's')}, bound by {_bounds(summary)}"),
         ("energy", f"{with_span(summary, 'energy', 'J')}, {percent(summary['assumed_share'])} of it on assumed prices"),
     ]  # fmt: skip
@@ -91,6 +92,23 @@ def _rows(summary: Summary, target: float | None) -> list[tuple[str, str]]:
     host = summary.get("host") or {}
     if host.get("trace"):
         rows.append(("trace", str(host["trace"])))
+    return rows
+
+
+def _programming(summary: Summary) -> list[tuple[str, str]]:
+    """Reads of verification, refreshes and wear, of runs that have them."""
+    rows = []
+    if is_number(summary.get("verify_reads")):
+        missed = summary.get("writes_missed")
+        parts = [f"{count(summary['verify_reads'])} reads"]
+        parts += [f"{count(missed)} writes missed their tolerance"] if is_number(missed) else []
+        refreshed = summary.get("pairs_refreshed")
+        parts += [f"{count(refreshed)} pairs refreshed"] if is_number(refreshed) else []
+        rows.append(("programming", ", ".join(parts)))
+    if is_number(summary.get("worst_pulses")):
+        worn, share = summary.get("devices_worn"), summary.get("devices_worn_share")
+        lost = f", {count(worn)} devices worn out ({percent(share)})" if is_number(worn) else ""
+        rows.append(("worst device", f"{count(summary['worst_pulses'])} pulses{lost}"))
     return rows
 
 

@@ -21,9 +21,9 @@ from neurosim.api_sweep import SweepProgress
 from neurosim.cli_out import accuracy, count, note, percent, plain, put, put_json, quantity, table
 from neurosim.cli_progress import clock
 from neurosim.errors import InputError
+from neurosim.spec.study import Design
 from neurosim.sweeps import Axis, Plan, Request, make_plan, parse_axis
 from neurosim.sweeps.axes import label
-from neurosim.sweeps.designs import Design
 from neurosim.trace import layout
 from neurosim.trace.sweep_effects import Effect, effects, levels_of, pareto, places
 from neurosim.trace.sweep_reader import Sweep
@@ -40,9 +40,9 @@ class Wanted:
 
     scenario: str | None
     axes: tuple[str, ...]
-    design: Design
+    design: Design | None
     points: int | None
-    repeats: int
+    repeats: int | None
     chip: str | None
     settings: tuple[str, ...]
     ideal: bool
@@ -97,12 +97,12 @@ def _request(wanted: Wanted) -> Request:
     if wanted.scenario is None:
         if not wanted.resume or wanted.output is None:
             raise InputError(
-                "which scenario? For example: neurosim sweep xor-mgd --axis training.learning_rate=1,3,10 -o lr.h5, or "
-                "go on with a sweep: neurosim sweep --resume -o SWEEP.h5"
+                "which scenario? For example: neurosim sweep xor-mgd --axis training.learning_rate=1,3,10 -o lr.h5; or "
+                "a study (neurosim scenario list); or go on with a sweep: neurosim sweep --resume -o SWEEP.h5"
             )
         given = {
-            "--axis": bool(wanted.axes), "--design": wanted.design != "grid", "--points": wanted.points is not None,
-            "--repeats": wanted.repeats != 1, "--chip": wanted.chip is not None, "--set": bool(wanted.settings),
+            "--axis": bool(wanted.axes), "--design": wanted.design is not None, "--points": wanted.points is not None,
+            "--repeats": wanted.repeats is not None, "--chip": wanted.chip is not None, "--set": bool(wanted.settings),
             "--ideal": wanted.ideal, "--seed": wanted.seed is not None, "--host-loop": wanted.host_loop,
             "--same-chip": wanted.same_chip, "--curves": wanted.curves,
         }  # fmt: skip

@@ -57,6 +57,7 @@ Watts = Annotated[float, _reader("W")]
 Volts = Annotated[float, _reader("V")]
 Siemens = Annotated[float, _reader("S")]
 Hertz = Annotated[float, _reader("Hz")]
+Ohms = Annotated[float, _reader("Ohm")]
 
 
 def femtoseconds(seconds: float) -> int:

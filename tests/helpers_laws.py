@@ -104,8 +104,7 @@ def plain(machine: Machine) -> Machine:
 def set_weights(machine: Machine, theta: npt.ArrayLike) -> None:
     """Put weights in; everything computed from the old ones is stale."""
     machine.arrays["theta"][:] = theta
-    machine.arrays["ri"][RI["STALE"]] = 1
-    machine.arrays["ri"][RI["CURRENTS_STALE"]] = 1
+    machine.forget()
 
 
 def set_setting(machine: Machine, name: str, value: float) -> None:

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_laws import Table, classes_of, dense, merged, plain, scenario
+from helpers_erbp import learns_clothes, network, one_result, only_looks
+from helpers_laws import Table, classes_of, dense, plain, scenario
 
-from neurosim import api
 from neurosim.data import Dataset
 from neurosim.engine import erbp_state
-from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
-from neurosim.engine.sink import NullSink
 from neurosim.errors import InputError
 from neurosim.kernels import erbp, random
 from neurosim.spec.scenario import Scenario
@@ -27,21 +25,10 @@ PIXELS = BRIGHT + DARK
 def small(training: Table | None = None, neuron: Table | None = None, **more: Any) -> Scenario:
     """A 6-5-3 network, samples of 20 ticks."""
     chosen = {**NEURON, **(neuron or {})}
-    table: Table = {
-        "chip": {"name": "nsat", "synapse": {"device": "ideal"}, "timing": {"tick_s": 1e-3}},
-        "network": {
-            "dtype": "float64",
-            "init": {"model": "glorot", "scale": 3.0},
-            "layers": [dense("hidden", HIDDEN, chosen), dense("out", CLASSES, chosen)],
-        },
-        "task": {"data": "xor", "cost": "mse", "shuffle": False},
-        "training": {
-            "model": "erbp", "learning_rate": 1e-2, "sample_s": 0.02, "burn_in_s": 0.0, "test_s": 0.03, **(training or {}),
-        },
-        "stop": {"steps": 40},
-        "seed": 3,
-    }  # fmt: skip
-    return api.load_scenario(merged(table, more))[1]
+    layers = [dense("hidden", HIDDEN, chosen), dense("out", CLASSES, chosen)]
+    base = {"learning_rate": 1e-2, "sample_s": 0.02, "burn_in_s": 0.0, **(training or {})}
+    wide = {"network": {"dtype": "float64"}, "stop": {"steps": 40}}
+    return network(layers, {"model": "glorot", "scale": 3.0}, base, wide, more)
 
 
 def images(n: int = 9) -> Dataset:
@@ -124,6 +111,17 @@ def test_gate_and_burn_in() -> None:
     assert closed.totals["WRITTEN"] == 0
 
 
+def test_boxcar_by_place() -> None:
+    """``boxcar`` is the first layer's, ``boxcar_deep`` that of all behind it."""
+    layers = [dense(name, n, NEURON) for name, n in (("a", 2), ("b", 4), ("out", CLASSES))]
+    for training, expected in (
+        ({"boxcar": 0.5}, [0.5] * 9),
+        ({"boxcar": 0.5, "boxcar_deep": 2.0}, [0.5] * 2 + [2.0] * 7),
+    ):
+        machine = Machine(small(training, network={"layers": layers}), images())
+        np.testing.assert_array_equal(machine.arrays["boxcar"], expected)
+
+
 def test_feedback_sums_to_zero() -> None:
     """The mean of G over the classes is taken off; its size is that of the source."""
     machine = Machine(small(), images())
@@ -197,14 +195,6 @@ def test_stochastic_rounding_is_unbiased_and_clips() -> None:
 RANDOM: Table = {"transmission": 0.6, "anneal_steps": 100}
 
 
-def finished(made: Scenario, **how: Any) -> tuple[Machine, dict[str, Any]]:
-    machine = plain(Machine(made, images()))
-    control = Control(machine, NullSink(), **how)
-    control.begin()
-    assert control.run() == "complete"
-    return machine, control.summary()
-
-
 @pytest.mark.parametrize(
     ("training", "more"),
     [
@@ -214,66 +204,21 @@ def finished(made: Scenario, **how: Any) -> tuple[Machine, dict[str, Any]]:
     ],
 )
 def test_any_mode_and_burst_gives_the_same_bits(training: Table, more: Table) -> None:
-    """Event by event, or many samples in one call; and resumed as if never stopped."""
-    made = small(training, {"noise_std": 0.02}, **more)
-    machine, summary = finished(made)
-    start = Machine(made, images()).arrays["theta"]
-    moved = np.array(machine.arrays["theta"]) != start
-    assert moved.any()
-    if "stuck_fraction" in str(more):
-        free = machine.arrays["free"] == 1
-        assert 0.5 < free.mean() < 0.9
-        assert not moved[~free].any()
-    others = [finished(made, mode="event"), finished(made, burst_steps=1), finished(made, burst_steps=7)]
-    first = plain(Machine(made, images()))
-    first.burst(17)
-    second = plain(Machine(made, images()))
-    second.restore(first.checkpoint(), first.totals)
-    control = Control(second, NullSink())
-    control.begin()
-    assert control.run() == "complete"
-    assert second.totals == machine.totals
-    np.testing.assert_array_equal(second.arrays["theta"], machine.arrays["theta"])
-    for other, other_summary in others:
-        assert other_summary == summary
-        for name, arena in machine.arenas.items():
-            np.testing.assert_array_equal(arena.view(np.uint8), other.arenas[name].view(np.uint8), err_msg=name)
+    """With noise; plain and dropping synapses, words that are rounded, and stuck weights."""
+    one_result(small(training, {"noise_std": 0.02}, **more), images(), 17)
 
 
 def test_testing_learns_nothing_and_ends_as_it_reports() -> None:
     """An evaluation leaves weights and counts, and its last tick is its accuracy."""
-    machine = plain(Machine(small(), images()))
-    machine.burst(5)
-    theta, totals = np.array(machine.arrays["theta"]), dict(machine.totals)
-    accuracy, _ = machine.evaluate(9)
-    np.testing.assert_array_equal(machine.arrays["theta"], theta)
-    machine.collect()
-    assert machine.totals == totals
-    right, events = machine.arrays["early"]
-    assert right.size == 30
-    assert right[-1] / 9 == accuracy
-    assert (np.diff(events) >= 0).all()
-    assert events[-1] > 0
+    only_looks(plain(Machine(small(), images())), 9)
 
 
 # --- it learns --------------------------------------------------------------------------------------------------------
 
 
 def test_it_learns() -> None:
-    """4,000 images of clothes by the shipped scenario, the rate falling to 0: far above chance, and fewer error spikes."""
-    overrides = {
-        "task.data": "fashion-mnist-small", "task.n_test": 500, "stop.steps": 4000, "training.anneal_steps": 4000,
-        "training.learning_rate": 3e-3, "training.test_s": 0.1,
-    }  # fmt: skip
-    _, made = api.load_scenario("pi-mnist-erbp-100", overrides=overrides)
-    machine = Machine(made, api.load_dataset(made))
-    machine.burst(500)
-    early = machine.totals["ERRORS"]
-    machine.burst(3000)
-    before = machine.totals["ERRORS"]
-    machine.burst(500)
-    assert machine.totals["ERRORS"] - before < 0.75 * early
-    assert machine.evaluate(500)[0] > 0.7
+    """Clothes: far above chance (a tenth), and fewer error spikes."""
+    learns_clothes("pi-mnist-erbp-100", {"training.learning_rate": 3e-3}, accuracy=0.7, errors=0.75)
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

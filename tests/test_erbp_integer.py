@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_laws import RI, Table, classes_of, dense, merged, plain
+from helpers_erbp import learns_clothes, network, one_result, only_looks
+from helpers_laws import RI, Table, classes_of, dense, plain
 
 from neurosim import api
 from neurosim.chip.nsat import OFF, LearningGroup, NeuronGroup, NsatCore
 from neurosim.data import Dataset
 from neurosim.engine import erbp_integer_state
-from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
 from neurosim.engine.nsat import NsatSimulation
-from neurosim.engine.sink import NullSink
 from neurosim.errors import InputError
 from neurosim.kernels import erbp_integer, random
 from neurosim.spec.scenario import Scenario
@@ -32,18 +31,10 @@ def small(
     """A 7-6-5 network (or deeper), samples of 60 ticks; errors are large enough to move weights by whole steps."""
     chosen = {**NEURON, **(neuron or {})}
     layers = [dense(f"hidden{k}", n, chosen) for k, n in enumerate(hidden)] + [dense("out", CLASSES, chosen)]
-    table: Table = {
-        "chip": {"name": "nsat", "synapse": {"device": WORDS}, "timing": {"tick_s": 1e-3}},
-        "network": {"init": {"model": "uniform", "scale": 30.0}, "layers": layers},
-        "task": {"data": "xor", "cost": "mse", "shuffle": False},
-        "training": {
-            "model": "erbp", "arithmetic": "integer", "sample_s": 1e-3 * TICKS, "burn_in_s": 1e-3 * BURN_IN, "test_s": 0.03,
-            "integer": {"rate_shift": -3, "rounding_bits": 5, "feedback_shuffles": 200, **(integer or {})},
-        },
-        "stop": {"steps": 30},
-        "seed": 3,
-    }  # fmt: skip
-    return api.load_scenario(merged(table, more))[1]
+    form = {"rate_shift": -3, "rounding_bits": 5, "feedback_shuffles": 200, **(integer or {})}
+    training = {"arithmetic": "integer", "sample_s": 1e-3 * TICKS, "burn_in_s": 1e-3 * BURN_IN, "integer": form}
+    words = {"chip": {"synapse": {"device": WORDS}}, "stop": {"steps": 30}}
+    return network(layers, {"model": "uniform", "scale": 30.0}, training, words, more)
 
 
 def images(n: int = 9) -> Dataset:
@@ -270,55 +261,17 @@ def test_rate_falls_in_halves() -> None:
 # --- one result ---------------------------------------------------------------------------------------------------------
 
 
-def finished(made: Scenario, **how: Any) -> tuple[Machine, dict[str, Any]]:
-    machine = plain(Machine(made, images()))
-    control = Control(machine, NullSink(), **how)
-    control.begin()
-    assert control.run() == "complete"
-    return machine, control.summary()
-
-
 @pytest.mark.parametrize("more", [{}, {"chip": {"synapse": {"stuck_fraction": 0.3}}}])
 def test_any_mode_and_burst_gives_the_same_bits(more: Table) -> None:
-    """Event by event, or many samples in one call; and resumed as if never stopped. Stuck weights stay."""
+    """With blank-out, noise and a falling rate; and with stuck weights."""
     made = small(neuron={"transmit": 11, "noise_std": 9}, training={"anneal_steps": 30}, **more)
-    machine, summary = finished(made)
-    start = Machine(made, images()).arrays["theta"]
-    moved = np.array(machine.arrays["theta"]) != start
-    assert moved.any()
-    if more:
-        free = machine.arrays["free"] == 1
-        assert 0.5 < free.mean() < 0.9
-        assert not moved[~free].any()
-    first = plain(Machine(made, images()))
-    first.burst(17)
-    second = plain(Machine(made, images()))
-    second.restore(first.checkpoint(), first.totals)
-    control = Control(second, NullSink())
-    control.begin()
-    assert control.run() == "complete"
-    assert second.totals == machine.totals
-    np.testing.assert_array_equal(second.arrays["theta"], machine.arrays["theta"])
-    for how in ({"mode": "event"}, {"burst_steps": 1}, {"burst_steps": 7}):
-        other, other_summary = finished(made, **how)
-        assert other_summary == summary
-        for name, arena in machine.arenas.items():
-            np.testing.assert_array_equal(arena.view(np.uint8), other.arenas[name].view(np.uint8), err_msg=name)
+    one_result(made, images(), 17)
 
 
 def test_testing_learns_nothing() -> None:
     """An evaluation leaves weights and counts, and has no errors to feed back."""
     machine = plain(Machine(small(), images()))
-    machine.burst(5)
-    theta, totals = np.array(machine.arrays["theta"]), dict(machine.totals)
-    accuracy, _ = machine.evaluate(9)
-    np.testing.assert_array_equal(machine.arrays["theta"], theta)
-    machine.collect()
-    assert machine.totals == totals
-    right, events = machine.arrays["early"]
-    assert right[-1] / 9 == accuracy
-    assert (np.diff(events) >= 0).all()
-    assert events[-1] > 0
+    only_looks(machine, 9)
     assert not machine.arrays["dendrite"].any()
 
 
@@ -335,20 +288,8 @@ def test_weights_are_words() -> None:
 
 
 def test_it_learns() -> None:
-    """4,000 images of clothes by the shipped scenario, the rate falling: far above chance, and fewer error spikes."""
-    overrides = {
-        "task.data": "fashion-mnist-small", "task.n_test": 500, "stop.steps": 4000, "training.anneal_steps": 4000,
-        "training.test_s": 0.1,
-    }  # fmt: skip
-    _, made = api.load_scenario("pi-mnist-erbp-100-nsat", overrides=overrides)
-    machine = Machine(made, api.load_dataset(made))
-    machine.burst(500)
-    early = machine.totals["ERRORS"]
-    machine.burst(3000)
-    before = machine.totals["ERRORS"]
-    machine.burst(500)
-    assert machine.totals["ERRORS"] - before < 0.8 * early
-    assert machine.evaluate(500)[0] > 0.65
+    """Clothes: far above chance (a tenth), and fewer error spikes."""
+    learns_clothes("pi-mnist-erbp-100-nsat", {}, accuracy=0.65, errors=0.8)
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------------

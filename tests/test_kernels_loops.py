@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurosim.kernels import composed, layers, learn, nodes, random, reads, slots
+from neurosim.kernels import composed, layers, learn, nodes, pairs, random, reads, slots
 
-MODULES = (layers, reads, learn, nodes, composed, slots)
+MODULES = (layers, reads, learn, nodes, composed, slots, pairs)
 Case = tuple[Any, ...]
 Maker = Callable[[np.random.Generator, type], Case]
 
@@ -61,23 +61,6 @@ def _pooled(rng: np.random.Generator, kind: type) -> Case:
     x[2:4, 2:4] = 1.5  # ties: the first largest takes the gradient
     blocks = x[:6, :6].reshape(3, 2, 3, 2, 2)
     return x, blocks.max(axis=(1, 3)).astype(kind), dense(rng, kind, 3, 3, 2), np.ones_like(x), 2
-
-
-def _program(rounding: int, noise: float, stuck: bool) -> Maker:
-    def make(rng: np.random.Generator, kind: type) -> Case:
-        size, start, count = 12, 3, 7
-        up, down = (np.abs(dense(rng, kind, size)) * kind(0.1) + kind(0.02) for _ in range(2))
-        if stuck:
-            up[5] = down[5] = 0
-        low, high = np.full(size, -0.5, kind), np.full(size, 0.6, kind)
-        theta = np.clip(dense(rng, kind, size) * kind(0.3), low, high)
-        change = (dense(rng, kind, count) * kind(0.2)).astype(kind)
-        change[2] = 0
-        residual = (dense(rng, kind, size) * kind(0.4)).astype(kind)
-        return (theta, start, change, count, up, down, low, high, residual, np.float64(0.05), np.float64(noise),
-                np.float64(noise / 2), rounding, 5, KEY, OTHER, np.zeros(2, np.int64))  # fmt: skip
-
-    return make
 
 
 def _sigma(rng: np.random.Generator, kind: type, n: int = 9) -> np.ndarray:
@@ -173,18 +156,16 @@ CASES: dict[str, list[Maker]] = {
     "low_pass_code": [
         lambda g, k: (dense(g, k, 9), dense(g, k, 9), np.float64(0.3), np.float64(0.2), np.float64(7.0), words(g, 9), 5),
     ],
-    "program": [
-        *(_program(rounding, 0.0, stuck=False) for rounding in learn.ROUNDINGS.values()),
-        _program(learn.STOCHASTIC, 0.3, stuck=True),
-    ],
+    "conducted": [lambda g, k: (k(g.normal()), 40_000)],
+    "conductance_rows": [lambda g, k: (sparse(g, k, 6), g.integers(0, 65536, 7))],
+    "conductance_row_windows": [lambda g, k: (sparse(g, k, 5, 4, 2), 3, g.integers(0, 65536, 19))],
+    "conductance_fired": [lambda g, k: (*fired(g, 6), g.integers(0, 65536, 6))],
+    "conductance_fired_windows": [lambda g, k: (*fired(g, 40), 5, 4, 2, 3, g.integers(0, 65536, 19))],
     "tilde": [lambda g, k: (words(g, 9), np.zeros(1, k), 4, 37)],
     "assumed": [lambda g, k: (words(g, 9), 4, 37)],
-    "device_step": [
-        lambda g, k, up=up: (k(0.1), up, k(0.02), k(0.03), k(-1.0), k(1.0)) for up in (True, False)
-    ],
 }  # fmt: skip
 
-SINGLE = ("dense", "conv2d", "optimise", "rank1_add", "prior", "program", "low_pass_code", "quantise")
+SINGLE = ("dense", "conv2d", "optimise", "rank1_add", "prior", "low_pass_code", "quantise")
 """Also compared in float32: the loops whose scalars are float64 next to arrays of the run's type."""
 
 

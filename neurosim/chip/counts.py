@@ -24,7 +24,7 @@ class Counts(Metered):
 
     @property
     def pair(self) -> int:
-        """Conductance of one differential pair, in units of g_max / 2^16."""
+        """Conductance of one differential pair, in units of g_max / 2^16; of a one-sided one the mean of its range."""
         synapse = self.chip.synapse
         if synapse.g_max_S == 0.0:
             return 0
@@ -64,7 +64,9 @@ class Counts(Metered):
         elif self.digital:
             out["synapse_updated"] = written
         else:
-            out |= {"weight_pulse": pulses, "weight_pulse_conductance": pulses * self.pair}
+            conducted = tally["PULSE_CONDUCTANCE"] if self.one_sided else pulses * self.pair
+            out |= {"weight_pulse": pulses, "weight_pulse_conductance": conducted if self.pair else 0}
+            out |= self._verified(tally)
         if work.space == "weight":
             out["perturbation_drawn"] = tally["DRAWS"] * work.per_number
             if work.mechanism == "host":
@@ -85,6 +87,13 @@ class Counts(Metered):
         for name, count in self._errors(tally).items():
             out[name] = out.get(name, 0) + count
         return {name: count for name, count in out.items() if count}
+
+    def _verified(self, tally: Tally) -> dict[str, int]:
+        """Reads that verify writes, and those of a refresh: one cell at a time, digitised where there are converters."""
+        reads = tally["VERIFY_READS"]
+        conducted = tally["VERIFY_CONDUCTANCE"] if self.one_sided else reads * self.pair
+        out = {"cell_read": reads, "cell_read_conductance": conducted if self.pair else 0}
+        return out | ({"adc_conversion": reads} if self.prices.is_priced("adc_conversion") else {})
 
     def _errors(self, tally: Tally) -> dict[str, int]:
         """What error neurons did: they share the output layer's core, and send their spikes to all cores in use."""
@@ -133,14 +142,16 @@ class Counts(Metered):
             add("neuron_visited", ticks * layer.n)
         at_columns = periphery.adc_at == "columns" and not self.digital
         cuts, blocks = self.placement.row_cuts[layer.index], self.placement.column_cuts(layer.index)
+        slices = self.chip.array.slices  # every slice is a cell that is read, and a column that is digitised
         if not self.digital:
-            add("cell_read", rows * columns)
-            add("cell_read_conductance", tally[f"CONDUCTANCE_{layer.index}"] * columns if self.pair else 0)
+            add("cell_read", rows * columns * slices)
+            conducted = tally[f"CONDUCTANCE_{layer.index}"] * (1 if self.one_sided else columns * slices)
+            add("cell_read_conductance", conducted if self.pair else 0)
             first = layer is self.plan.trainable[0]
             if first or at_columns:  # a row is driven in every array that it stands in
                 add("dac_conversion", blocks * (active // work.window if work.held_input and first else active))
             if at_columns:
-                add("adc_conversion", ticks * columns * layer.positions * cuts)
+                add("adc_conversion", ticks * columns * layer.positions * cuts * slices)
             elif layer.index == self.plan.output.index and self.chip.astrocyte.cost_unit != "analog-mse":
                 add("adc_conversion", inferences * layer.n)
         after = self._after(layer)
@@ -184,10 +195,11 @@ class Counts(Metered):
             return
         add("synaptic_event", reads * layer.rows * layer.columns)
         if not self.digital:  # a column is driven in every array that it stands in, and so is a row digitised
-            add("cell_read", reads * layer.rows * layer.columns)
-            add("cell_read_conductance", reads * layer.rows * layer.columns * self.pair)
-            add("dac_conversion", reads * layer.columns * self.placement.row_cuts[layer.index])
-            add("adc_conversion", reads * layer.rows * self.placement.column_cuts(layer.index))
+            slices = self.chip.array.slices
+            add("cell_read", reads * layer.rows * layer.columns * slices)
+            add("cell_read_conductance", reads * layer.rows * layer.columns * slices * self.pair)
+            add("dac_conversion", reads * layer.columns * slices * self.placement.row_cuts[layer.index])
+            add("adc_conversion", reads * layer.rows * slices * self.placement.column_cuts(layer.index))
         errors = samples * layer.n_in  # to the layer before, the same way back
         add("message", errors)
         add("message_received", errors)

@@ -115,7 +115,8 @@ class Durations(Metered):
             else:
                 settling += serial * femtoseconds(chip.timing.settling_s + chip.synapse.read_time_s)
             if at_columns:
-                rounds = self._rounds(self._widest(layer)) * serial * (self.workload.window if plan.spiking else 1)
+                one_read = self._rounds(self._widest(layer) * chip.array.slices)
+                rounds = one_read * serial * (self.workload.window if plan.spiking else 1)
                 compute += rounds * self._latency("adc_conversion")
                 compute += 0 if layer is plan.trainable[0] else self._latency("dac_conversion")
         readout = self._latency("cost_evaluated")
@@ -200,7 +201,8 @@ class Durations(Metered):
                 serial = layer.positions if layer.mapping == "serial" else 1
                 tallest = max(tile.rows for tile in self.placement.arrays(layer.index))
                 rows = min(tallest, layer.rows)  # the bias row is not read backwards
-                total += serial * (once + self._rounds(rows) * self._latency("adc_conversion"))
+                converted = self._rounds(rows * chip.array.slices)  # slices stand in columns of their own
+                total += serial * (once + converted * self._latency("adc_conversion"))
         return total
 
     def _most_neurons(self, layer: LayerPlan) -> int:
@@ -233,7 +235,12 @@ class Durations(Metered):
             return 0
         if self.digital:  # every core's engine works through its own weights
             return int(tally["WRITTEN"] * self._latency("synapse_updated") * self._fullest)
-        return tally["WRITE_SLOTS"] * self._pulse_fs()
+        return tally["WRITE_SLOTS"] * self._pulse_fs() + tally["VERIFY_SLOTS"] * self._verify_fs()
+
+    def _verify_fs(self) -> int:
+        """One read of cells that stand side by side, and its conversion where there are converters."""
+        adc = self._latency("adc_conversion") if self.prices.is_priced("adc_conversion") else 0
+        return femtoseconds(self.chip.timing.settling_s + self.chip.synapse.read_time_s) + adc
 
     def _pulse_fs(self) -> int:
         return max(femtoseconds(self.chip.synapse.pulse_time_s), self._latency("weight_pulse"))

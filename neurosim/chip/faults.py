@@ -109,7 +109,8 @@ def dead_synapses(strike: Strike, synapses: int, fabrication_seed: int) -> npt.N
 
 def kills_synapses(chip: Chip) -> bool:
     """Whether synapses are dead, or will be, that a network stands on."""
-    return any(fault.dead_synapse_fraction > 0.0 or (fault.tick > 0 and fault.dead_cores) for fault in chip.faults)
+    struck = any(fault.dead_synapse_fraction > 0.0 or (fault.tick > 0 and fault.dead_cores) for fault in chip.faults)
+    return struck or chip.array.dead_lines
 
 
 def _core_problems(fault: Faults, geometry: Geometry, path: str) -> list[str]:

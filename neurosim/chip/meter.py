@@ -53,6 +53,8 @@ class Meter(Counts, Durations):
         tally |= {"REPLAYS": self.plan.parameters * int(self.workload.space == "weight")}
         if self.workload.space == "none":
             tally |= {"PERTURBED": 0, "BROADCASTS": 0, "DRAWS": 0, "APPLICATIONS": 0}
+        if self.chip.synapse.writing == "open-loop" and not self.one_sided:
+            tally["VERIFY_READS"] = 0
         tally |= {"DELTA_WORDS": 0, "DELTA_WRITES": 0, "ACCUMULATIONS": 0, "PULSES": int(trainer_writes)}
         for layer in self.plan.layers:
             if not layer.spiking:
@@ -63,7 +65,7 @@ class Meter(Counts, Durations):
 _NEEDED = (
     "CLEAN", "PERTURBED", "SAMPLES", "COSTS", "BROADCASTS", "DELTA_WORDS", "DELTA_WRITES", "ACCUMULATIONS", "REPLAYS",
     "PULSES", "PERTURBATION_PULSES", "PERTURBATION_SLOTS", "DRAWS", "APPLICATIONS", "WRITTEN", "WRITE_SLOTS", "BUSY",
-    "ERRORS", "COMPARED", "FEEDBACK",
+    "ERRORS", "COMPARED", "FEEDBACK", "VERIFY_READS", "VERIFY_SLOTS", "VERIFY_CONDUCTANCE", "PULSE_CONDUCTANCE",
 )  # fmt: skip
 
 

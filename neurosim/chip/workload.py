@@ -74,6 +74,11 @@ class Metered:
         return self.chip.synapse.technology == "digital"
 
     @property
+    def one_sided(self) -> bool:
+        """Whether a weight is two cells that only step up: their conductances are tallied cell by cell."""
+        return self.chip.synapse.pair == "one-sided"
+
+    @property
     def paced(self) -> bool:
         """Whether a tick lasts as long as its slowest core is busy, rather than ``timing.tick_s``."""
         return self.plan.spiking and self.chip.timing.model == "simple"

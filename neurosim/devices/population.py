@@ -23,13 +23,15 @@ from pydantic import ValidationError
 
 from neurosim import models, registry
 from neurosim.devices import compose
-from neurosim.devices.presets import Electrical, Endurance, Preset, preset, problems
+from neurosim.devices.presets import Electrical, Preset, preset, problems
 from neurosim.engine import emit_devices
 from neurosim.errors import InputError
+from neurosim.kernels import devices as loops
 from neurosim.kernels import random
 from neurosim.kernels.devices import UNIT, Bank
 from neurosim.models.devices import base
 from neurosim.models.devices.base import DeviceParameters
+from neurosim.spec.hardware import Endurance
 
 Float32 = NDArray[np.float32]
 _PULSE, _READ, _TIME, _WRITE = 0, 1, 2, 3
@@ -58,7 +60,7 @@ class Devices:
     ``count_pulses``: keep the number of pulses of every device (4 bytes each). Raises InputError listing all problems.
 
     A device takes 20 bytes (weight, two steps, two bounds), 4 to count its pulses, 4 for every further frozen value of
-    its model, 8 where its age matters, 4 where write noise is apparent, 8 for a lifetime (`bytes_per_device`).
+    its model, 8 where its age matters, 4 where write noise is apparent, 4 for a lifetime (`bytes_per_device`).
     """
 
     def __init__(
@@ -82,7 +84,8 @@ class Devices:
         if self.count < 1:
             raise InputError(f"count: {count!r} devices; there must be at least one")
         self.seed = seed
-        made = base.fabricate(self.parameters, self.count, seed if fabrication_seed is None else fabrication_seed)
+        fabricated = seed if fabrication_seed is None else fabrication_seed
+        made = base.fabricate(self.parameters, self.count, fabricated)
         self.frozen = made
         kernel = compose.compose(
             self.parameters, made.names, counts=count_pulses or lives is not None, heats=self.electrical is not None
@@ -98,17 +101,11 @@ class Devices:
         self._since = np.zeros(n if self._kernel.AGES else 1, np.float64)
         self._count = np.zeros(n if self._kernel.COUNTS else 1, np.uint32)
         self._left = np.zeros(1, np.uint32)
-        self._life = None if lives is None else self._lifetimes(lives)
+        self._life = None if lives is None else base.lifetimes(lives.median_pulses, lives.log_std, n, fabricated)
         self._tally = np.zeros(4, np.int64)
         self._events = 0
         self.reads = 0
         self.time_s = 0.0
-
-    def _lifetimes(self, lives: Endurance) -> NDArray[np.float64]:
-        """Pulses until each device is stuck."""
-        xi = np.empty(self.count)
-        random.normals(xi, self.seed, random.STREAM_MISMATCH_DEVICE, base.FIRST_OWN_DRAW - 1, 0, 0)
-        return np.asarray(lives.median_pulses * np.exp(lives.log_std * xi))
 
     def _key(self, which: int) -> int:
         self._events += 1
@@ -162,7 +159,7 @@ class Devices:
         if self._life is not None:
             self._bury(self._life)
 
-    def _bury(self, life: NDArray[np.float64]) -> None:
+    def _bury(self, life: NDArray[np.uint32]) -> None:
         """Devices past their lifetime take no more steps."""
         dead = self._count >= life
         self._bank.scale_up[dead] = 0.0
@@ -196,7 +193,10 @@ class Devices:
         if not (seconds >= 0.0 and math.isfinite(seconds)):
             raise InputError(f"time goes forward: {seconds!r} s")
         if hasattr(self._kernel, "_elapse") and seconds > 0.0:
-            self._kernel.drift(self._w, float(seconds), self._key(_TIME), self._bank)
+            self._kernel.drift(
+                self._w, self._shown, self._since, self.time_s + float(seconds), float(seconds), self._key(_TIME),
+                self._bank,
+            )  # fmt: skip
         self.time_s += float(seconds)
 
     def write(self, weights: ArrayLike) -> None:
@@ -221,8 +221,10 @@ class Devices:
             waiting &= np.abs(error) > tolerance
             if not waiting.any() or turns == rounds:
                 break
-            size = np.maximum(np.abs(error) / self.parameters.step_size, 1.0)
-            self.pulse(np.where(waiting, np.sign(error) * np.minimum(size, 1000.0), 0.0).astype(np.int64))
+            number = np.zeros(self.count, np.int64)
+            wanted_error = np.where(waiting, error, 0.0).reshape(-1)
+            loops.corrections(wanted_error, tolerance, self.parameters.step_size, number)
+            self.pulse(number.reshape(self.shape))
         return Verified(self.reads - before_reads, self.pulses - before_pulses, turns, int(waiting.sum()))
 
     def _read_some(self, waiting: NDArray[np.bool_]) -> Float32:
@@ -331,7 +333,7 @@ class DevicePair:
         self.plus.pulse(np.maximum(signed, 0))
         self.minus.pulse(np.maximum(-signed, 0))
 
-    def refresh(self, full: float = 0.75, other: float = 0.25) -> int:
+    def refresh(self, full: float = loops.FULL, other: float = loops.OTHER) -> int:
         """Refresh pairs whose larger cell is above ``full`` and whose smaller is above ``other`` of w_max.
 
         Both cells take one down pulse, and the larger gets its difference back by up pulses (read, count the steps,

@@ -18,6 +18,7 @@ from neurosim import models, registry
 from neurosim.errors import InputError
 from neurosim.models.devices.base import DeviceParameters
 from neurosim.registry import ModelParameters, Parameters
+from neurosim.spec.hardware import Endurance
 from neurosim.units import Seconds, Siemens, Volts
 
 FOLDER = Path(models.__file__).parent / "devices" / "presets"
@@ -45,14 +46,6 @@ class Electrical(Parameters):
         if self.g_max_S <= self.g_min_S:
             raise ValueError(f"g_max_S ({self.g_max_S:g} S) must be above g_min_S ({self.g_min_S:g} S)")
         return self
-
-
-class Endurance(Parameters):
-    """How many pulses devices live: log-normal, ``exp(ln median + log_std xi)``; then they are stuck."""
-
-    median_pulses: float = Field(gt=0.0, description="that half of the devices live to see")
-    log_std: float = Field(default=0.0, ge=0.0, description="standard deviation of the lifetime's natural logarithm")
-    note: str = Field(default="", description="where these numbers come from")
 
 
 def _device(value: Any) -> ModelParameters:

@@ -9,26 +9,30 @@ so that sweeps over numbers compile once.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from textwrap import indent
 
 from neurosim import registry
 from neurosim.chip.capabilities import choose_mechanism
 from neurosim.chip.layers import NetworkPlan
+from neurosim.chip.mapper import Placement
 from neurosim.engine import (
-    emit_devices,
     emit_erbp,
     emit_erbp_integer,
     emit_forward,
     emit_nodes,
+    emit_program,
     emit_spiking,
     emit_step,
+    emit_view,
     erbp_state,
     registers,
 )
+from neurosim.engine.emit_view import View
 from neurosim.kernels import composed
 from neurosim.models.devices.base import DeviceParameters
 from neurosim.registry import Model
+from neurosim.spec.hardware import Synapse
 from neurosim.spec.scenario import Scenario
 from neurosim.training.backprop import Backprop
 from neurosim.training.base import StepPlan, Trainer
@@ -58,18 +62,20 @@ class Composition:
     step: StepPlan
     window: int
     """Ticks per inference: 1 for analog networks."""
+    view: View = field(default_factory=View)
+    """What stands between what devices hold and what is read."""
 
 
 def compose(
     scenario: Scenario,
     plan: NetworkPlan,
     classes: int,
-    cores: int,
+    placement: Placement,
     *,
     dead_synapses: bool = False,
     dead_neurons: bool = False,
 ) -> Composition:
-    """The kernel source for a scenario on its laid-out network, which takes ``cores`` cores.
+    """The kernel source for a scenario on its network, as it is laid out and placed.
 
     ``dead_synapses``, ``dead_neurons``: heed those that faults have killed.
     """
@@ -79,13 +85,14 @@ def compose(
     uses = _models(scenario, plan, trainer)
     spiking = scenario.network.spiking
     window = spiking.washout_ticks + spiking.readout_ticks if plan.spiking else 1
+    cores = len({tile.core for tile in placement.tiles})
     paced_cores = cores if scenario.chip.timing.model == "simple" else 0
     exact = bool(uses["device"].module.EXACT) if hasattr(uses["device"].module, "EXACT") else False
     if isinstance(trainer, EventDrivenRandomBackprop):
         window = erbp_state.times(scenario).sample
         form = emit_erbp_integer if trainer.arithmetic == "integer" else emit_erbp
         parts = [
-            _head(scenario, plan, step, uses, window, classes, dead_neurons),
+            _head(scenario, plan, step, uses, window, classes, dead_neurons, View()),
             emit_step.PRESENT,
             *form.parts(scenario, plan, exact, dead_synapses),
         ]
@@ -94,31 +101,36 @@ def compose(
     writes = mechanism(scenario, trainer) == "write"
     device = scenario.chip.synapse.device
     assert isinstance(device, DeviceParameters)
-    plain = emit_devices.is_plain(device)
+    programs, own_modules = emit_program.program(scenario, plan)
+    view = emit_view.of(scenario, plan, placement)
     # a perturbation by writing is in the weights themselves, so reads add none
     forward = replace(step, space="none") if writes else step
     parts = [
-        _head(scenario, plan, step, uses, window, classes, dead_neurons),
+        _head(scenario, plan, step, uses, window, classes, dead_neurons, view),
         emit_step.PRESENT,
-        emit_spiking.spiking(plan, forward, spiking, paced_cores) if plan.spiking else "",
-        emit_forward.analog(plan, forward) if not plan.spiking else "",
+        emit_spiking.spiking(plan, forward, spiking, paced_cores, view) if plan.spiking else "",
+        emit_forward.analog(plan, forward, view) if not plan.spiking else "",
         emit_step.MEASURE,
         emit_step.HEARD,
-        "" if exact and not writes else _copied("program") if plain else emit_devices.program(device),
-        emit_step.written(_write_scheme(scenario, trainer), rank1=_is_rank1(plan, step, trainer)),
-        emit_step.write(plan, exact),
-        _training(scenario, plan, trainer, step, exact, dead_synapses),
+        "" if exact and not writes else programs,
+        emit_step.written(
+            emit_program.write_scheme(scenario), rank1=_is_rank1(plan, step, trainer, scenario.chip.synapse),
+            after=emit_program.after_write(scenario),
+        ),
+        emit_step.write(plan, exact, view),
+        emit_view.source(view, device, pipelined=scenario.chip.timing.pipelined),
+        _training(scenario, plan, trainer, step, view, exact=exact, dead=dead_synapses),
         emit_step.ACCOUNT,
         _infer(plan, step, writes),
-        emit_nodes.refresh(trainer) if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
-        "" if plan.spiking else _gradient(plan, step),
-        _entries(plan, step),
+        emit_nodes.refresh(trainer, view) if isinstance(trainer, DeltaMGD) and trainer.refresh == "bias" else "",
+        "" if plan.spiking else _gradient(plan, step, view),
+        _entries(plan, step, view),
     ]
-    modules = (*KERNEL_MODULES, *(model.module_name for model in uses.values()))
+    modules = (*KERNEL_MODULES, *(model.module_name for model in uses.values()), *emit_view.modules(view))
     source = "\n".join(part for part in parts if part)
-    if not plain:
-        source, modules = emit_devices.called_with_state(source), (*modules, emit_devices.MODULE)
-    return Composition(source, modules, plan, step, window)
+    if own_modules:
+        source, modules = emit_program.called_with_state(source), (*modules, *own_modules)
+    return Composition(source, modules, plan, step, window, view)
 
 
 def mechanism(scenario: Scenario, trainer: Trainer) -> str:
@@ -127,11 +139,9 @@ def mechanism(scenario: Scenario, trainer: Trainer) -> str:
     return choose_mechanism(scenario.chip, space, trainer.mechanism, trainer.host_loop) or "none"
 
 
-def _write_scheme(scenario: Scenario, trainer: Trainer) -> str:
-    return trainer.write_scheme or scenario.chip.synapse.write_scheme
-
-
-def _is_rank1(plan: NetworkPlan, step: StepPlan, trainer: Trainer) -> bool:
+def _is_rank1(plan: NetworkPlan, step: StepPlan, trainer: Trainer, synapse: Synapse) -> bool:
+    if synapse.writing != "open-loop":  # every device is pulsed by its own error
+        return False
     if isinstance(trainer, Backprop):  # error x activity of one sample, written as it comes
         at_once = trainer.tau_theta == 1 and trainer.optimizer == "plain"
         return at_once and all(layer.type == "dense" for layer in plan.trainable)
@@ -159,6 +169,7 @@ def _head(
     window: int,
     classes: int,
     dead_neurons: bool,
+    view: View,
 ) -> str:
     """Imports, compiled model functions and constants."""
     trainer, chip = scenario.training, scenario.chip
@@ -174,10 +185,11 @@ def _head(
         "from neurosim.kernels.nodes import *",
         "from neurosim.kernels.reads import *",
         "from neurosim.kernels.random import *",
+        *(f"from {module} import *" for module in emit_view.modules(view)),
         "from neurosim.kernels.wrap import kernel",
     ]
     lines += [f"import {model.module_name} as _{key}" for key, model in uses.items()]
-    lines += ["", registers.constants(len(plan.layers)), ""]
+    lines += ["", registers.constants(len(plan.layers), viewed=view.acts), ""]
     neuron = chip.neuron
     mismatch = dead_neurons or any((neuron.scale_dtod, neuron.slope_dtod, neuron.x_offset_dtod, neuron.y_offset_dtod))
     one = "np.float32(1.0)" if scenario.network.dtype == "float32" else "1.0"
@@ -230,9 +242,11 @@ def _domains(scenario: Scenario, plan: NetworkPlan) -> list[str]:
     ]
 
 
-def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, dead: bool) -> str:
+def _training(
+    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, view: View, *, exact: bool, dead: bool
+) -> str:
     """The phases perturb, aim, broadcast and learn of the trainer's space; ``dead``: some synapses are."""
-    free = scenario.chip.synapse.stuck_fraction == 0.0 and not dead
+    free = scenario.chip.synapse.stuck_fraction == 0.0 and scenario.chip.array.stuck == 0.0 and not dead
     if step.space == "weight":
         two = step.numbers_per_period == 2
         differ = dead or scenario.chip.perturbation.amplitude_dtod > 0.0
@@ -243,6 +257,7 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
             number="S.ri[RI_NUMBER] + slot" if two else "S.ri[RI_NUMBER]",
             shift="slot" if two else "0",
             per_period=step.numbers_per_period,
+            reads=view.reads,
             ties="".join(f"            {line}\n" for line in emit_step.ties(plan, "words")),
         )
         writes = mechanism(scenario, trainer) == "write"
@@ -250,17 +265,17 @@ def _training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Ste
         text += _copied("dense_shift", "dense_pair_first", "scatter_shift", "add_code", "low_pass_code")
         return (
             text
-            + (emit_step.write_perturbation(_write_scheme(scenario, trainer)) if writes else "")
+            + (emit_step.write_perturbation(emit_program.write_scheme(scenario), view) if writes else "")
             + emit_step.broadcast(step)
-            + emit_step.learn_weights(step, exact and free, direct, per_number)
+            + emit_step.learn_weights(step, exact and free, direct, per_number, view)
         )  # fmt: skip
     if step.space == "none":
-        return emit_step.backpropagate(plan) + emit_step.commit() + emit_step.LEARN_GRADIENT + _NO_PERTURB
-    return emit_nodes.training(scenario, plan, trainer, step, exact, stuck=not free)
+        return emit_step.backpropagate(plan, view) + emit_step.commit() + emit_step.LEARN_GRADIENT + _NO_PERTURB
+    return emit_nodes.training(scenario, plan, trainer, step, view, exact=exact, stuck=not free)
 
 
 def _copied(*names: str) -> str:
-    """Source of loops that call the run's own tilde, assumed or device_step, which stand above them."""
+    """Source of loops that call the run's own tilde or assumed, which stand above them."""
     return "\n\n".join(inspect.getsource(getattr(composed, name).py_func) for name in names)
 
 
@@ -321,7 +336,7 @@ def _around(step: StepPlan, writes: bool) -> tuple[str, str]:
     return before, "pass"
 
 
-def _step(step: StepPlan) -> str:
+def _step(step: StepPlan, view: View) -> str:
     """The phases of one training step in their order."""
     lines = ["present(S, DATA)", "perturb(S)"]
     for slot, sign in enumerate(step.slots):
@@ -334,12 +349,14 @@ def _step(step: StepPlan) -> str:
         lines += [f"infer(S, np.int64({slot}))", f"measure(S, np.int64({slot}))"]
     lines += ["broadcast(S)", "if S.ri[RI_DIVERGED] > 0:", "    account(S)", "    return done + 1", "learn(S)",
               "account(S)"]  # fmt: skip
+    if view.laws.clocked:
+        lines.append("elapse(S)")
     return "\n".join(lines)
 
 
-def _gradient(plan: NetworkPlan, step: StepPlan) -> str:
+def _gradient(plan: NetworkPlan, step: StepPlan, view: View) -> str:
     """``true_gradient``: the exact gradient at the present weights, for comparison (uncharged)."""
-    known = "" if step.space == "none" else emit_step.backpropagate(plan)
+    known = "" if step.space == "none" else emit_step.backpropagate(plan, view)
     return f"""{known}
 @kernel(cache=True)
 def true_gradient(S, DATA, i):
@@ -353,11 +370,12 @@ def true_gradient(S, DATA, i):
 """
 
 
-def _entries(plan: NetworkPlan, step: StepPlan) -> str:
+def _entries(plan: NetworkPlan, step: StepPlan, view: View) -> str:
     """The compiled entry points: ``burst``, ``phase`` and ``evaluate``."""
     state = ("v", "v_start", "refractory", "fired", "fired_count", "input_activity", "live") if plan.spiking else ()
     save = "".join(f"    kept_{name} = S.{name}.copy()\n" for name in state)
     back = "".join(f"    copy(kept_{name}, S.{name})\n" for name in state)
+    elapse = "    elif which == 16:\n        elapse(S)\n" if view.laws.clocked else ""
     aim = "    elif which == 10:\n        aim(S, slot)\n" if step.space == "node" else ""
     if plan.spiking:
         window = """\
@@ -382,7 +400,7 @@ def _entries(plan: NetworkPlan, step: StepPlan) -> str:
 def burst(S, DATA, steps):
     # many steps; stops early when the cost is no longer finite
     for done in range(steps):
-{indent(_step(step), "        ")}
+{indent(_step(step, view), "        ")}
     return steps
 
 
@@ -406,7 +424,7 @@ def phase(S, DATA, which, slot, tick):
         prepare(S, slot)
     elif which == 15:
         restore(S, slot)
-
+{elapse}
 
 @kernel(cache=True)
 def show(S, DATA, i):

@@ -186,6 +186,8 @@ class Control:
         if machine.diverged_at is None:
             yield work
         machine.phase("account")
+        if machine.diverged_at is None:
+            machine.phase("elapse")
         machine.collect()
 
     def _event_inference(self, slot: int) -> Process:

@@ -9,15 +9,11 @@ uses it for every model that has more than the common six arguments or noise of 
 from __future__ import annotations
 
 import inspect
-import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from neurosim import registry
+from neurosim.engine.device_laws import laws
 from neurosim.errors import InputError
-from neurosim.kernels import devices as loops
-from neurosim.models.devices import base
 from neurosim.models.devices.base import DeviceParameters
 
 MODULE = "neurosim.kernels.devices"
@@ -114,91 +110,5 @@ def is_plain(parameters: DeviceParameters) -> bool:
         and write_noise(parameters) < 2
         and not hasattr(module, "spread")
         and not hasattr(module, "jump")
+        and not laws(parameters).any
     )
-
-
-def problems(parameters: DeviceParameters) -> list[str]:
-    """What keeps the device out of training."""
-    if parameters.timeless:
-        return []
-    return [f'chip.synapse.device.model = "{parameters.model}": training does not yet let time or reads change what a '
-            "device holds (drift, leak, retention, telegraph noise, noise of reads of its own); ns.Devices does, and "
-            f"{parameters.without_time}"]  # fmt: skip
-
-
-def arrays(parameters: DeviceParameters, count: int, seed: int, held: np.ndarray) -> dict[str, np.ndarray]:
-    """What a run's memory holds beyond the common frozen values; nothing for plain devices."""
-    if is_plain(parameters):
-        return {}
-    made = base.fabricate(parameters, count, seed)
-    named = equations(parameters, made.names).numbers
-    return {
-        "device_own": made.own.reshape(-1) if made.own.size else np.zeros(1, np.float32),
-        "device_numbers": np.array(numbers(parameters, named)),
-        "device_table": parameters.table(),
-        "device_hidden": held.copy() if write_noise(parameters) == 2 else np.zeros(1, np.float32),
-    }
-
-
-def program(parameters: DeviceParameters) -> str:
-    """``program`` for a device that is not plain: the same arguments behind ``S`` (see `called_with_state`)."""
-    own = tuple(base.fabricate(parameters, 1, 0).names)
-    made = equations(parameters, own, "bank.own[{k} * SIZE + e]")
-    count = len(made.numbers) + 1
-    given = ", ".join(f"S.device_numbers[{k}]" for k in range(count))
-    module = registry.find("device", parameters.model).module
-    noise = write_noise(parameters)
-    return f"""
-from neurosim.kernels.devices import Bank
-
-NOISY = {hasattr(module, "spread") or parameters.dw_min_std > 0.0}
-JUMPS = {hasattr(module, "jump")}
-WRITE_NOISE = {noise}
-
-
-{made.source}
-
-
-{inspect.getsource(loops.pulsed.py_func)}
-
-@kernel
-def program(
-    S, theta, start, change, count, scale_up, scale_down, w_min, w_max, residual, step_size, cycle_std, write_std,
-    rounding, limit, rounding_key, noise_key, tally,
-):
-    bank = Bank(scale_up, scale_down, w_min, w_max, S.device_own, ({given},), S.device_table)
-    noise = write_std * step_size
-    most = 0
-    for k in range(count):
-        e = start + k
-        units = change[k] / step_size
-        if (units == 0.0 and rounding != CARRY) or (scale_up[e] == 0.0 and scale_down[e] == 0.0):
-            continue  # nothing wanted, or a stuck device
-        pulses = whole_pulses(units, rounding, residual, e, rounding_key)
-        if pulses == 0:
-            continue
-        up = pulses > 0
-        number = min(abs(pulses), limit)
-        if rounding == CARRY:
-            residual[e] += (abs(pulses) - number) * (1.0 if up else -1.0)
-        w = {"S.device_hidden[e]" if noise == 2 else "theta[e]"}
-        for p in range(number):
-            key, write_key = sub_key(noise_key, 2 * p), sub_key(noise_key, 2 * p + 1)
-            w = theta.dtype.type(pulsed(w, up, e, key, noise, write_key, bank))
-        theta[e] = w
-{_APPARENT if noise == 2 else ""}        tally[0] += 1
-        tally[1] += number
-        most = max(most, number)
-    return most
-"""
-
-
-_APPARENT = """\
-        S.device_hidden[e] = w
-        theta[e] = w + noise * normal(sub_key(noise_key, 1), e)
-"""
-
-
-def called_with_state(source: str) -> str:
-    """A composed source whose calls of ``program`` hand on the run's memory."""
-    return re.sub(r"\bprogram\((\s*)S\.theta,", r"program(\1S, S.theta,", source)

@@ -11,6 +11,7 @@ from textwrap import indent
 
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.engine import erbp_state
+from neurosim.engine.emit_erbp_steps import DRAW_INPUTS, TAKE_INPUTS, constants, spikes_into, steps
 from neurosim.engine.emit_forward import weights
 from neurosim.spec.scenario import Scenario
 
@@ -36,49 +37,21 @@ def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: boo
         _integrate(plan),
         _fire(plan),
         _ROUTE,
-        FINISH,
-        _MEASURE,
-        STEP,
-        readings(plan),
-        ENTRIES,
+        *steps(plan, _MEASURE),
     ]
 
 
 def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
-    times = erbp_state.times(scenario)
     return "\n".join(
         [
             f"from {MODULES[0]} import {', '.join(LOOPS)}",
             f"from {MODULES[1]} import {', '.join(WINDOW_LOOPS)}",
-            *(f"E_{name} = {k}" for k, name in enumerate(erbp_state.SETTINGS)),
-            f"TEST_TICKS = {times.test}",
-            f"OUTPUT_LAYER = {plan.output.index}",
+            *constants(scenario, plan),
         ]
     )
 
 
-def readings(plan: NetworkPlan) -> str:
-    events = " + ".join(f"S.tally[T_ACTIVE_{layer.index}] * {layer.columns}" for layer in plan.layers)
-    return f"""
-@kernel
-def events_so_far(S):
-    return {events}
-
-
-@kernel
-def leader(S):
-    # the class that fired most, the first of several; -1 while none has fired
-    best = -1
-    most = 0
-    for c in range(N_OUT):
-        if S.count[OUT + c] > most:
-            best = c
-            most = S.count[OUT + c]
-    return best
-"""
-
-
-_BEGIN = """
+_BEGIN = f"""
 @kernel
 def begin(S, slot):
     # silence, and the spikes that the data neurons will send
@@ -90,11 +63,7 @@ def begin(S, slot):
     S.error[:] = 0.0
     S.error_fired[:] = 0
     S.fired_count[:] = 0
-    ticks = WINDOW if slot != CLEAN_SLOT else TEST_TICKS
-    key = stream_key(S.pi[PI_SEED], STREAM_ENCODER, S.ri[RI_MOMENT], slot, 0)
-    escape_spikes(S.x, S.erbp[E_RATE], S.erbp[E_PIXEL_THRESHOLD], S.erbp[E_PIXEL_GAIN], int(S.erbp[E_DATA_REST]), ticks,
-                  key, S.input_spikes, S.input_spike_count)
-"""
+{DRAW_INPUTS}"""
 
 
 def _deliver(plan: NetworkPlan, general: bool) -> str:
@@ -110,10 +79,7 @@ def deliver(S, slot, tick):
     if slot != CLEAN_SLOT:
         S.tally[T_FEEDBACK] += feed_back(
             S.error_fired, S.feedback, S.erbp[E_OUTPUT_FEEDBACK], S.dendrite, N_OUT)
-    n = S.input_spike_count[tick]
-    for k in range(n):
-        S.fired_input[k] = S.input_spikes[tick, k]
-    S.input_count[0] = n
+{TAKE_INPUTS}\
     S.current[:] = 0.0
     limit = int(S.erbp[E_TRANSMISSION])
     key = stream_key(S.pi[PI_SEED], STREAM_TRANSMISSION, S.ri[RI_MOMENT], slot, tick)
@@ -127,11 +93,7 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, first: int, general: bool) -> 
 
     ``first``: number of the layer's first synapse, for the draws.
     """
-    if layer.index == 0:
-        fired, count = "S.fired_input", "S.input_count[0]"
-    else:
-        before = plan.layers[layer.index - 1]
-        fired, count = f"S.fired[{before.act}:{before.act + before.n}]", f"S.fired_count[{before.index}]"
+    fired, count = spikes_into(plan, layer)
     span = f"{layer.act}:{layer.act + layer.n}"
     w, current, change = weights(layer)[0], f"S.current[{span}]", f"S.change_by[{span}]"
     rate = "S.rf[RF_RATE]" if layer.type == "dense" else "S.rf[RF_RATE] * S.erbp[E_SHARED_RATE]"
@@ -265,26 +227,7 @@ def route(S, slot, tick):
                                      S.erbp[E_ERROR_WEIGHT], S.erbp[E_ERROR_THRESHOLD])
 """
 
-FINISH = """
-@kernel
-def finish(S, slot):
-    # activities: hidden neurons in spikes a tick, outputs in the label neuron's rate
-    ticks = S.theta.dtype.type(WINDOW if slot != CLEAN_SLOT else TEST_TICKS)
-    period = S.theta.dtype.type(S.erbp[E_LABEL_PERIOD])
-    for j in range(OUT):
-        S.act[slot, j] = S.count[j] / ticks
-    for j in range(OUT, NODES):
-        S.act[slot, j] = S.count[j] * period / ticks
-"""
-
 _MEASURE = """
-@kernel
-def cost_of(S, slot):
-    for j in range(N_OUT):
-        S.output[j] = S.act[slot, OUT + j]
-    return cost(S.output, S.target, S.pf[PF_SMOOTHING])
-
-
 @kernel
 def measure(S, slot):
     # for the record only: the chip learns from error spikes and computes no cost
@@ -292,138 +235,4 @@ def measure(S, slot):
     for j in range(OUT, NODES):
         if not math.isfinite(S.synaptic[j]) and S.ri[RI_DIVERGED] == 0:
             S.ri[RI_DIVERGED] = S.ri[RI_STEP] + 1
-"""
-
-STEP = """
-@kernel
-def perturb(S):
-    pass
-
-
-@kernel
-def prepare(S, slot):
-    S.tally[T_CLEAN] += 1
-
-
-@kernel
-def broadcast(S):
-    S.rf[RF_COST_SUM] += S.rf[RF_C_0]
-    S.tally[T_RECORDED] += 1
-
-
-@kernel
-def learn(S):
-    # weights have moved with the spikes
-    S.tally[T_UPDATES] += 1
-
-
-@kernel
-def account(S):
-    S.tally[T_STEPS] += 1
-    step = S.ri[RI_STEP] + 1
-    S.ri[RI_STEP] = step
-    rate = S.pf[PF_LEARNING_RATE]
-    if S.pi[PI_DECAY_STEPS] > 0:
-        rate /= 1.0 + step / S.pi[PI_DECAY_STEPS]
-    if S.erbp[E_ANNEAL_STEPS] > 0.0:
-        rate *= max(0.0, 1.0 - step / S.erbp[E_ANNEAL_STEPS])
-    S.rf[RF_RATE] = rate
-"""
-
-
-ENTRIES = """
-@kernel(cache=True)
-def burst(S, DATA, steps):
-    # many samples; stops early when a current is no longer finite
-    slot = np.int64(0)
-    for done in range(steps):
-        present(S, DATA)
-        prepare(S, slot)
-        begin(S, slot)
-        for tick in range(WINDOW):
-            deliver(S, slot, tick)
-            integrate(S, slot, tick)
-            fire(S, slot, tick)
-            route(S, slot, tick)
-        finish(S, slot)
-        measure(S, slot)
-        broadcast(S)
-        if S.ri[RI_DIVERGED] > 0:
-            account(S)
-            return done + 1
-        learn(S)
-        account(S)
-    return steps
-
-
-@kernel(cache=True)
-def phase(S, DATA, which, slot, tick):
-    # one phase, for event mode
-    if which == 0:
-        present(S, DATA)
-    elif which == 3:
-        begin(S, slot)
-    elif which == 4:
-        deliver(S, slot, tick)
-    elif which == 5:
-        integrate(S, slot, tick)
-    elif which == 6:
-        fire(S, slot, tick)
-    elif which == 7:
-        route(S, slot, tick)
-    elif which == 8:
-        finish(S, slot)
-    elif which == 9:
-        measure(S, slot)
-    elif which == 11:
-        broadcast(S)
-    elif which == 12:
-        learn(S)
-    elif which == 13:
-        account(S)
-    elif which == 14:
-        prepare(S, slot)
-
-
-@kernel(cache=True)
-def show(S, DATA, i):
-    # one test sample on the inputs, for looking at
-    load(S, test_x, test_t, i)
-    S.ri[RI_MOMENT] = (1 << 38) + i
-    S.ri[RI_SHOWN] = S.ri[RI_MOMENT]
-
-
-@kernel(cache=True)
-def evaluate(S, DATA, first, count):
-    # test samples, nothing learned; not the chip's work, so the tally is put back, and kept apart by tick
-    kept = S.tally.copy()
-    slot = np.int64(CLEAN_SLOT)
-    moment, shown = S.ri[RI_MOMENT], S.ri[RI_SHOWN]
-    right = 0
-    total = 0.0
-    if first == 0:
-        for tick in range(TEST_TICKS):
-            S.early[0, tick] = 0
-            S.early[1, tick] = 0
-    for i in range(first, first + count):
-        S.ri[RI_MOMENT] = (1 << 38) + i
-        S.ri[RI_SHOWN] = S.ri[RI_MOMENT]
-        load(S, test_x, test_t, i)
-        begin(S, slot)
-        before = events_so_far(S)
-        for tick in range(TEST_TICKS):
-            deliver(S, slot, tick)
-            integrate(S, slot, tick)
-            fire(S, slot, tick)
-            S.early[1, tick] += events_so_far(S) - before
-            S.early[0, tick] += leader(S) == test_y[i]
-        finish(S, slot)
-        total += cost_of(S, slot)
-        right += leader(S) == test_y[i]
-    load(S, train_x, train_t, S.ri[RI_SAMPLE])
-    S.ri[RI_MOMENT] = moment
-    S.ri[RI_SHOWN] = shown
-    copy(kept, S.tally)
-    S.evaluation[0] = right
-    S.evaluation[1] = total
 """

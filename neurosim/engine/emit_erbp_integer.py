@@ -9,17 +9,18 @@ left for ``deliver``. How a step goes, and testing, are those of the float form.
 from __future__ import annotations
 
 from neurosim.chip.layers import LayerPlan, NetworkPlan
-from neurosim.engine import emit_erbp, erbp_integer_state, erbp_state
+from neurosim.engine import erbp_integer_state
+from neurosim.engine.emit_erbp_steps import DRAW_INPUTS, TAKE_INPUTS, constants, spikes_into, steps
 from neurosim.engine.emit_forward import weights
 from neurosim.spec.scenario import Scenario
 
 MODULE = "neurosim.kernels.erbp_integer"
-ENCODER = "neurosim.kernels.erbp"
-MODULES = (MODULE, ENCODER)
+FLOAT_FORM = "neurosim.kernels.erbp"
+MODULES = (MODULE, FLOAT_FORM)
 LOOPS = (
-    "add_noise", "blank_out", "changes", "compare", "cut", "feed_back", "fire_errors", "learn_rows", "learn_some",
-    "step_state", "transmit",
+    "add_noise", "blank_out", "changes", "compare", "cut", "fire_errors", "learn_rows", "learn_some", "step_state",
 )  # fmt: skip
+FLOAT_LOOPS = ("escape_spikes", "feed_back", "transmit")
 """What the text takes from there; ``fire`` has another name, since a phase is called so."""
 
 
@@ -31,34 +32,27 @@ def parts(scenario: Scenario, plan: NetworkPlan, exact: bool, dead_synapses: boo
         _integrate(plan),
         _fire(plan),
         _ROUTE,
-        emit_erbp.FINISH,
-        _MEASURE,
-        emit_erbp.STEP,
-        emit_erbp.readings(plan),
-        emit_erbp.ENTRIES,
+        *steps(plan, _MEASURE),
     ]
 
 
 def _constants(scenario: Scenario, plan: NetworkPlan) -> str:
-    times = erbp_state.times(scenario)
     return "\n".join(
         [
             f"from {MODULE} import {', '.join(LOOPS)}",
             f"from {MODULE} import fire as fire_neurons",
-            f"from {ENCODER} import escape_spikes",
-            *(f"E_{name} = {k}" for k, name in enumerate(erbp_state.SETTINGS)),
+            f"from {FLOAT_FORM} import {', '.join(FLOAT_LOOPS)}",
+            *constants(scenario, plan),
             *(f"I_{name} = {k}" for k, name in enumerate(erbp_integer_state.SETTINGS)),
             *(f"R_{name} = {k}" for k, name in enumerate(erbp_integer_state.NEURON)),
             f"MOST_BITS = {erbp_integer_state.MOST_ROUNDING_BITS}",
-            f"TEST_TICKS = {times.test}",
-            f"OUTPUT_LAYER = {plan.output.index}",
             "NOISE, BLANK, ROUND = 0, 1, 2  # random streams of an NSAT core",
             "ACAUSAL = 1",
         ]
     )
 
 
-_BEGIN = """
+_BEGIN = f"""
 @kernel
 def begin(S, slot):
     # silence, the spikes that the data neurons will send, and how finely changes are rounded by now
@@ -72,11 +66,7 @@ def begin(S, slot):
     S.error_arrived[:] = 0.0
     S.error_fired[:] = 0
     S.fired_count[:] = 0
-    ticks = WINDOW if slot != CLEAN_SLOT else TEST_TICKS
-    key = stream_key(S.pi[PI_SEED], STREAM_ENCODER, S.ri[RI_MOMENT], slot, 0)
-    escape_spikes(S.x, S.erbp[E_RATE], S.erbp[E_PIXEL_THRESHOLD], S.erbp[E_PIXEL_GAIN], int(S.erbp[E_DATA_REST]), ticks,
-                  key, S.input_spikes, S.input_spike_count)
-    bits = S.integer[I_ROUNDING_BITS]
+{DRAW_INPUTS}    bits = S.integer[I_ROUNDING_BITS]
     anneal = S.integer[I_ANNEAL_STEPS]
     if anneal > 0:
         # the power of two nearest to what is left of the rate: half of it below three quarters, and so on
@@ -148,10 +138,7 @@ def _fire(plan: NetworkPlan) -> str:
 def fire(S, slot, tick):
     # thresholds; then all spikes of the tick reach their synapses, which carry and learn; resets
 {fire}\
-    n = S.input_spike_count[tick]
-    for k in range(n):
-        S.fired_input[k] = S.input_spikes[tick, k]
-    S.input_count[0] = n
+{TAKE_INPUTS}\
     learning = slot != CLEAN_SLOT and tick >= int(S.erbp[E_BURN_IN])
     blank_key = np.int64(0)
     round_key = np.int64(0)
@@ -165,11 +152,7 @@ def fire(S, slot, tick):
 
 def _hear(plan: NetworkPlan, layer: LayerPlan) -> str:
     """One layer's synapses take the spikes of the tick, and learn."""
-    if layer.index == 0:
-        fired, count = "S.fired_input", "S.input_count[0]"
-    else:
-        before = plan.layers[layer.index - 1]
-        fired, count = f"S.fired[{before.act}:{before.act + before.n}]", f"S.fired_count[{before.index}]"
+    fired, count = spikes_into(plan, layer)
     i, span, n = layer.index, f"{layer.act}:{layer.act + layer.n}", layer.n
     w, free = weights(layer)[0], f"S.free[{layer.theta}:{layer.theta + layer.weights}]"
     return f"""\
@@ -212,13 +195,6 @@ def route(S, slot, tick):
 """
 
 _MEASURE = """
-@kernel
-def cost_of(S, slot):
-    for j in range(N_OUT):
-        S.output[j] = S.act[slot, OUT + j]
-    return cost(S.output, S.target, S.pf[PF_SMOOTHING])
-
-
 @kernel
 def measure(S, slot):
     # for the record only: the chip learns from error spikes and computes no cost; whole numbers cannot diverge

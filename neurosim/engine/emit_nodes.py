@@ -9,13 +9,16 @@ from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.engine import emit_step
 from neurosim.engine.emit_forward import input_view as read_view
 from neurosim.engine.emit_forward import weights
+from neurosim.engine.emit_view import View
 from neurosim.spec.scenario import Scenario
 from neurosim.training.base import StepPlan, Trainer
 from neurosim.training.delta import DeltaMGD
 from neurosim.training.node import NodeSpace
 
 
-def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, exact: bool, stuck: bool) -> str:
+def training(
+    scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: StepPlan, view: View, *, exact: bool, stuck: bool
+) -> str:
     """perturb, aim, broadcast, learn (and refresh) for the node and delta trainers; ``stuck``: some devices are."""
     assert isinstance(trainer, NodeSpace)
     windowed = is_windowed(plan, trainer)
@@ -23,7 +26,7 @@ def training(scenario: Scenario, plan: NetworkPlan, trainer: Trainer, step: Step
         _NO_DRAW,
         _sigma(plan, trainer),
         _apply(scenario),
-        _deposit(plan, exact, windowed, stuck),
+        _deposit(plan, exact, windowed, stuck, view),
         emit_step.commit() if windowed else "",
         _aim_delta(trainer) if isinstance(trainer, DeltaMGD) else _AIM_NODE,
         _broadcast(step),
@@ -110,7 +113,7 @@ def apply_probe(S, slot):
 """
 
 
-def _deposit(plan: NetworkPlan, exact: bool, windowed: bool, stuck: bool) -> str:
+def _deposit(plan: NetworkPlan, exact: bool, windowed: bool, stuck: bool, view: View) -> str:
     """``deposit``: write (or integrate) ``w_ij += a_i rate_j`` with ``rate_j = estimate_j sigma_j / S_l``."""
     lines = ["slot = np.int64(0)"]
     if not exact and not windowed:
@@ -151,7 +154,8 @@ def _deposit(plan: NetworkPlan, exact: bool, windowed: bool, stuck: bool) -> str
             lines += _program_rows(plan, layer)
     if not windowed:
         counts = "devices, devices, row_slots, most" if exact else "S.pulse_tally[0], S.pulse_tally[1], row_slots, most"
-        lines += [f"written(S, {counts})", "S.tally[T_UPDATES] += 1", "S.ri[RI_CURRENTS_STALE] = 1"]
+        lines += [f"written(S, {counts})", "S.tally[T_UPDATES] += 1",
+                  f"S.ri[RI_CURRENTS_STALE] = 1{view.mark(0)}"]  # fmt: skip
     else:
         lines += [
             "S.tally[T_ACCUMULATIONS] += SIZE",
@@ -319,9 +323,10 @@ def refresh(S, DATA, label):
 """
 
 
-def refresh(trainer: DeltaMGD) -> str:
+def refresh(trainer: DeltaMGD, view: View) -> str:
     """The entry point that renews one class's delta-vector by bias-only probes."""
-    return REFRESH.replace("SHARE", _share(trainer))
+    passes = "    elapse(S)\n" if view.laws.clocked else ""
+    return REFRESH.replace("SHARE", _share(trainer)) + passes
 
 
 def _share(trainer: DeltaMGD) -> str:

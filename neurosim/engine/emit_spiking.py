@@ -9,20 +9,31 @@ from __future__ import annotations
 from textwrap import indent
 
 from neurosim.chip.layers import LayerPlan, NetworkPlan
-from neurosim.engine.emit_forward import first_currents, input_view, patch_share, weights
+from neurosim.engine import cells, emit_array
+from neurosim.engine.emit_forward import (
+    conducted,
+    first_currents,
+    input_view,
+    patch_share,
+    read_noise,
+    rows_of,
+    variance,
+    weights,
+)
+from neurosim.engine.emit_view import View
 from neurosim.spec.scenario import Spiking
 from neurosim.training.base import StepPlan
 
 
-def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking, paced_cores: int) -> str:
+def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking, paced_cores: int, view: View) -> str:
     """``begin``, ``deliver``, ``integrate``, ``fire``, ``route`` and ``finish``: one inference of a spiking network."""
     direct = settings.encoder == "current"
     return "\n".join(
         [
-            first_currents(plan, step) if direct else "",
-            _begin(plan, step, settings),
+            first_currents(plan, step, view) if direct else "",
+            _begin(plan, step, settings, view),
             _encode(plan, settings),
-            _deliver(plan, step, settings),
+            _deliver(plan, step, settings, view),
             _integrate(plan),
             _fire(plan),
             _route(plan, settings, paced_cores),
@@ -31,7 +42,7 @@ def spiking(plan: NetworkPlan, step: StepPlan, settings: Spiking, paced_cores: i
     )
 
 
-def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -> list[str]:
+def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool, view: View) -> list[str]:
     """Currents that a layer gets in every tick of the window, into ``z``."""
     first, end = layer.act, layer.act + layer.n
     lines = [f"z = S.z[slot, {first}:{end}]"]
@@ -44,10 +55,10 @@ def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -
         lines += ["S.tally[T_ACTIVE_0] += S.ri[RI_ACTIVE_FIRST] * WINDOW",
                   "S.tally[T_CONDUCTANCE_0] += S.ri[RI_CONDUCTANCE_FIRST] * WINDOW"]  # fmt: skip
     elif layer.index == 0 and direct:
-        lines += _static_convolution(plan, layer, step)
+        lines += _static_convolution(plan, layer, step, view)
     else:
         bias = layer.theta + layer.weights
-        lines += [f"bias = S.theta[{bias}:{bias + layer.columns}]", "for j in range(z.size):",
+        lines += [f"bias = S.{view.reads}[{bias}:{bias + layer.columns}]", "for j in range(z.size):",
                   f"    z[j] = bias[j % {layer.columns}]"]  # fmt: skip
         if step.space == "weight":
             lines += ["if SIGNS[slot] != 0.0:",
@@ -55,9 +66,12 @@ def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -
                       "    for j in range(z.size):",
                       f"        e = {bias} + j % {layer.columns}",
                       "        z[j] += sign * tilde(S.words, S.mismatch, e, number(S, slot))"]  # fmt: skip
+        unit = "int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)"
+        if view.paired:
+            unit = f"S.row_conductance[{cells.first_row(plan, layer.index) + layer.rows}]"
         lines += [
             "if S.pf[PF_CELL_PAIR] > 0.0:",
-            "    unit = int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
+            f"    unit = {unit}",
             f"    S.tally[T_CONDUCTANCE_{layer.index}] += unit * {layer.positions} * WINDOW",
         ]
     if step.space == "node":
@@ -65,11 +79,11 @@ def _static(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, direct: bool) -
     return lines
 
 
-def _static_convolution(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> list[str]:
+def _static_convolution(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, view: View) -> list[str]:
     """A first convolution driven by constant currents: read once, held for the window, charged every tick."""
     shape, size = layer.shape, layer.weight_shape[0]
     lines = [f"x = {input_view(plan, layer)}", f"map = z.reshape({shape})"]
-    w, b = weights(layer)
+    w, b = weights(layer, view.reads)
     if step.space == "weight":
         end = layer.theta + layer.parameters
         w_probe, b_probe = weights(layer, "perturbed")
@@ -79,16 +93,18 @@ def _static_convolution(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> 
                   "else:", f"    conv2d({w}, {b}, x, map)"]  # fmt: skip
     else:
         lines.append(f"conv2d({w}, {b}, x, map)")
+    if view.noisy:
+        lines += variance(plan, layer)
     return [*lines, f"S.tally[T_ACTIVE_0] += count_active_windows(x, {size}) * WINDOW",
             "S.rf[RF_SQUARES_FIRST] = sum_squares(S.x)",
             "if S.pf[PF_CELL_PAIR] > 0.0:",
-            f"    S.tally[T_CONDUCTANCE_0] += conductance_windows(x, {size}, S.pf[PF_CELL_PAIR]) * WINDOW"]  # fmt: skip
+            f"    S.tally[T_CONDUCTANCE_0] += {conducted(plan, layer, 'x', view)} * WINDOW"]  # fmt: skip
 
 
-def _begin(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
-    lines: list[str] = []
+def _begin(plan: NetworkPlan, step: StepPlan, settings: Spiking, view: View) -> str:
+    lines: list[str] = view.first
     for layer in plan.layers:
-        lines += _static(plan, layer, step, settings.encoder == "current")
+        lines += _static(plan, layer, step, settings.encoder == "current", view)
     activity = "copy(S.x, S.input_activity)" if settings.encoder == "current" else "S.input_activity[:] = 0.0"
     return f"""
 @kernel
@@ -139,8 +155,8 @@ def encode(S, slot, tick):
 """
 
 
-def _deliver(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
-    lines: list[str] = []
+def _deliver(plan: NetworkPlan, step: StepPlan, settings: Spiking, view: View) -> str:
+    lines, at = list[str](), view.edges
     if settings.encoder != "current":
         lines.append("encode(S, slot, tick)")
     for layer in plan.layers:
@@ -149,14 +165,13 @@ def _deliver(plan: NetworkPlan, step: StepPlan, settings: Spiking) -> str:
         if layer.index == 0 and settings.encoder == "current":
             squares = "S.rf[RF_SQUARES_FIRST]"
         else:
-            lines += _scatter(plan, layer, step)
+            lines += _scatter(plan, layer, step, view)
             squares = "float(spikes)"
         if layer.type == "conv2d":
             squares = f"{patch_share(layer)} * {squares}"
         lines += [
-            "if S.pf[PF_READ_NOISE] > 0.0:",
-            f"    add_noise(current, S.pf[PF_READ_NOISE] * math.sqrt(1.0 + {squares}),",
-            f"              stream_key(S.pi[PI_SEED], STREAM_READ_NOISE, S.ri[RI_MOMENT], slot, tick), {first})",
+            *read_noise(layer, squares, "current", "tick", view),
+            *(emit_array.column_noise(layer, at, "current", "tick", at.noise_share) if at.noisy_columns else []),
             "if ADC_COLUMNS and S.pi[PI_ADC_BITS] > 0:",
             "    quantise(current, S.pi[PI_ADC_BITS], S.pf[PF_ADC_RANGE])",
         ]
@@ -168,24 +183,32 @@ def deliver(S, slot, tick):
 """
 
 
-def _scatter(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> list[str]:
+def _scatter(plan: NetworkPlan, layer: LayerPlan, step: StepPlan, view: View) -> list[str]:
     if layer.index == 0:
         fired, count = "S.fired_input", "S.input_count[0]"
     else:
         before = plan.layers[layer.index - 1]
         fired, count = f"S.fired[{before.act}:{before.act + before.n}]", f"S.fired_count[{before.index}]"
-    w, _ = weights(layer)
+    w, _ = weights(layer, view.reads)
     driven = "spikes"
     shape = layer.in_shape if len(layer.in_shape) == 3 else (*layer.in_shape, 1)
     if layer.type == "conv2d":
         driven = f"spike_windows({fired}, spikes, {shape[0]}, {shape[1]}, {shape[2]}, {layer.weight_shape[0]})"
+    reads = "driven * int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)"
+    if view.paired and layer.type == "conv2d":
+        place = f"{shape[0]}, {shape[1]}, {shape[2]}, {layer.weight_shape[0]}"
+        reads = f"conductance_fired_windows({fired}, spikes, {place}, {rows_of(plan, layer)})"
+    elif view.paired:
+        reads = f"conductance_fired({fired}, spikes, {rows_of(plan, layer)})"
     lines = [
         f"spikes = {count}",
         f"driven = {driven}",
         f"S.tally[T_ACTIVE_{layer.index}] += driven",
         "if S.pf[PF_CELL_PAIR] > 0.0:",
-        f"    S.tally[T_CONDUCTANCE_{layer.index}] += driven * int(S.pf[PF_CELL_PAIR] * 65536.0 + 0.5)",
+        f"    S.tally[T_CONDUCTANCE_{layer.index}] += {reads}",
     ]
+    if view.noisy:
+        lines += _scattered_variance(layer, fired, shape)
     if layer.type == "conv2d":
         call = f"scatter_conv2d({{w}}, {fired}, spikes, {shape[1]}, {shape[2]}, current.reshape({layer.shape}))"
         if step.space == "weight":
@@ -209,6 +232,17 @@ def _scatter(plan: NetworkPlan, layer: LayerPlan, step: StepPlan) -> list[str]:
             "        current[j] += sign * d[j]",
         ]
     return lines
+
+
+def _scattered_variance(layer: LayerPlan, fired: str, shape: tuple[int, ...]) -> list[str]:
+    """Variances of a tick's reads: of the rows that spikes drive, and of the bias row."""
+    w, b = weights(layer, "read_variance")
+    span = f"S.column_variance[{layer.act}:{layer.act + layer.n}]"
+    scattered = f"scatter({w}, {fired}, spikes, spread)"
+    if layer.type == "conv2d":
+        scattered = f"scatter_conv2d({w}, {fired}, spikes, {shape[1]}, {shape[2]}, spread.reshape({layer.shape}))"
+    return [f"spread = {span}", f"own = {b}", "for j in range(spread.size):",
+            f"    spread[j] = own[j % {layer.columns}]", scattered]  # fmt: skip
 
 
 def _integrate(plan: NetworkPlan) -> str:

@@ -6,6 +6,7 @@ from textwrap import indent
 
 from neurosim.chip.layers import NetworkPlan
 from neurosim.engine.emit_forward import input_view, weights
+from neurosim.engine.emit_view import View
 from neurosim.training.base import StepPlan
 
 PRESENT = """
@@ -15,7 +16,7 @@ def load(S, xs, ts, i):
     bits = S.pi[PI_DAC_BITS]
     if bits > 0:
         for k in range(N_IN):
-            S.x[k] = quantised(xs[i * N_IN + k], bits + 1, 1.0)  # a sign and bits of size
+            S.x[k] = quantised(xs[i * N_IN + k], bits + 1, S.pf[PF_DAC_RANGE])  # a sign and bits of size
     else:
         for k in range(N_IN):
             S.x[k] = xs[i * N_IN + k]
@@ -73,7 +74,7 @@ def perturbed(S, first, end, n, amplitude):
     # weights with their perturbation, where an array is read many times (convolutions)
     scale = S.theta.dtype.type(amplitude)
     for e in range(first, end):
-        S.perturbed[e] = S.theta[e] + scale * tilde(S.words, S.mismatch, e, n)
+        S.perturbed[e] = S.{reads}[e] + scale * tilde(S.words, S.mismatch, e, n)
 
 
 @kernel
@@ -105,15 +106,15 @@ def write_perturbation(S, slot, sign):
             S.pf[PF_CYCLE_STD], S.pf[PF_WRITE_STD], NEAREST, 1 << 30, key, key, S.pulse_tally)
     S.tally[T_PERTURBATION_PULSES] += S.pulse_tally[1]
     S.tally[T_PERTURBATION_SLOTS] += {slots}
-    S.ri[RI_CURRENTS_STALE] = 1
+    S.ri[RI_CURRENTS_STALE] = 1{marked}
     S.ri[RI_STALE] = 1  # the weights are never quite what they were
 """
 
 
-def write_perturbation(scheme: str) -> str:
+def write_perturbation(scheme: str, view: View) -> str:
     """``write_perturbation``: pulses up or down, and the slots that the write scheme needs for them."""
     slots = {"cell": "S.pulse_tally[1]", "element": "most"}.get(scheme, "min(S.pulse_tally[1], ROWS * most)")
-    return WRITE_PERTURBATION.replace("{slots}", slots)
+    return WRITE_PERTURBATION.replace("{slots}", slots).replace("{marked}", view.mark(4))
 
 
 MEASURE = """
@@ -194,7 +195,7 @@ def broadcast(S):
 """
 
 
-def learn_weights(step: StepPlan, exact: bool, direct: bool, per_number: str) -> str:
+def learn_weights(step: StepPlan, exact: bool, direct: bool, per_number: str, view: View) -> str:
     """Weight space: integrate C~ theta~ in every domain, and write when tau_theta says so.
 
     ``exact``: ideal devices, none stuck. ``direct``: one perturbation a write on such devices; the code itself is
@@ -213,7 +214,7 @@ def learn_weights(step: StepPlan, exact: bool, direct: bool, per_number: str) ->
         then = """\
 S.tally[T_UPDATES] += 1
 S.tally[T_ACCUMULATIONS] += SIZE
-""" + (_CONTINUOUS if exact else f"for e in range(SIZE):\n    S.change[e] = -{rate} * S.gradient[e]\nwrite(S)")
+""" + (_CONTINUOUS + view.mark(0) if exact else _CHANGED.replace("{rate}", rate))
     elif direct:
         each = "\n".join(
             f"add_code(S.theta[first:last], -{rate} * {factor}, words[first:last], {n})" for n, factor in pairs
@@ -223,7 +224,7 @@ S.tally[T_UPDATES] += 1
 if moved:
     written(S, {per_number}, {per_number}, {"1" if per_number == "1" else "ROWS"}, 1)
     S.ri[RI_STALE] = 1
-    S.ri[RI_CURRENTS_STALE] = 1"""
+    S.ri[RI_CURRENTS_STALE] = 1{view.mark(4)}"""
     else:
         each = "\n".join(f"add_code(S.gradient[first:last], {factor}, words[first:last], {n})" for n, factor in pairs)
         then = f"""\
@@ -258,6 +259,11 @@ def learn(S):
     )
 
 
+_CHANGED = """\
+for e in range(SIZE):
+    S.change[e] = -{rate} * S.gradient[e]
+write(S)"""
+
 _CONTINUOUS = """\
 # weights move continuously: devices are written all the time, and no time is spent on it
 S.tally[T_WRITTEN] += SIZE
@@ -266,8 +272,8 @@ S.ri[RI_STALE] = 1
 S.ri[RI_CURRENTS_STALE] = 1"""
 
 
-def written(scheme: str, rank1: bool) -> str:
-    """``written``: counts of one write, and how many pulse slots it takes one after another."""
+def written(scheme: str, rank1: bool, after: str = "") -> str:
+    """``written``: counts of one write, and how many pulse slots it takes one after another; ``after``: what follows."""
     slots = {"cell": "pulses", "row": "row_slots", "element": "most", "rank1": "most" if rank1 else "row_slots"}[scheme]
     return f"""
 @kernel
@@ -276,6 +282,7 @@ def written(S, devices, pulses, row_slots, most):
     S.tally[T_WRITTEN] += devices
     S.tally[T_PULSES] += pulses
     S.tally[T_WRITE_SLOTS] += {slots}
+    {after}
 """
 
 
@@ -294,7 +301,7 @@ def commit(S):
 """
 
 
-def write(plan: NetworkPlan, exact: bool) -> str:
+def write(plan: NetworkPlan, exact: bool, view: View) -> str:
     """``write``: program every device by ``change``, row by row."""
     if exact:
         body = """\
@@ -333,7 +340,7 @@ def write(plan: NetworkPlan, exact: bool) -> str:
 def write(S):
 {body}
     S.ri[RI_STALE] = 1
-    S.ri[RI_CURRENTS_STALE] = 1
+    S.ri[RI_CURRENTS_STALE] = 1{view.mark(4)}
 """
 
 
@@ -344,7 +351,7 @@ def ties(plan: NetworkPlan, name: str) -> list[str]:
     ]
 
 
-def backpropagate(plan: NetworkPlan) -> str:
+def backpropagate(plan: NetworkPlan, view: View) -> str:
     """``backpropagate(S, slot, scale)``: add the exact gradient of the last inference to ``gradient``."""
     lines = [
         "for j in range(N_OUT):",
@@ -368,7 +375,7 @@ def backpropagate(plan: NetworkPlan) -> str:
             dz = f"S.z_gradient[{first}:{end}]{shape}"
             w, b = weights(layer, "gradient")
             lines.append(f"{layer.type}_gradient({dz}, {x}, {w}, {b}, scale)")
-            back = f"{layer.type}_transpose({weights(layer)[0]}, {dz}, {{dx}})"
+            back = f"{layer.type}_transpose({weights(layer, view.reads)[0]}, {dz}, {{dx}})"
         else:
             out = f"S.act_gradient[{first}:{end}].reshape({layer.shape})"
             if layer.type == "maxpool":

@@ -282,6 +282,11 @@ def nominal(machine: Machine) -> tuple[Rates, float]:
     written = (size if step.space != "node" else outer) * writes
     tally |= {"WRITTEN": written, "PULSES": written * (1.0 if _exact(machine) else PULSED)}
     tally["WRITE_SLOTS"] = _slots(machine, tally["PULSES"] / writes) * writes
+    if machine.meter.one_sided:
+        tally["PULSE_CONDUCTANCE"] = tally["PULSES"] * machine.meter.pair / 2.0
+    if machine.scenario.chip.synapse.writing == "program-verify":  # a read before each round of pulses, and one after
+        tally["VERIFY_READS"], tally["VERIFY_SLOTS"] = 2.0 * written, 2.0 * tally["WRITE_SLOTS"]
+        tally["VERIFY_CONDUCTANCE"] = tally["VERIFY_READS"] * machine.meter.pair
     if step.space == "weight":
         tally |= {"DRAWS": perturbed / getattr(trainer, "tau_p", 1), "REPLAYS": perturbed * size}
         tally["REPLAYS"] = size if step.difference != "two-noisy" else 2.0 * size
@@ -311,7 +316,8 @@ def _nominal_layers(machine: Machine, tally: Rates, inferences: float) -> tuple[
         read = ticks * layer.positions
         active, currents = share * layer.rows * read, (square * layer.rows + 1.0) * read
         tally[f"ACTIVE_{layer.index}"] = active
-        tally[f"CONDUCTANCE_{layer.index}"] = currents * machine.meter.pair
+        columns = layer.columns if machine.meter.one_sided else 1  # there the tally holds all columns
+        tally[f"CONDUCTANCE_{layer.index}"] = currents * machine.meter.pair * columns
         forward += (share * layer.rows + 1.0) * layer.columns * layer.positions * inferences
         here = _activity(layer, last=layer is plan.output)
         outer += (share * layer.rows + 1.0) * layer.columns * (1.0 if layer.spiking else here)

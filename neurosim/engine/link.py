@@ -32,6 +32,10 @@ _DOUBLES = (
     "erbp",
     "device_numbers",
     "device_table",
+    "since",
+    "clock_parts",
+    "verify_target",
+    "verify_seen",
 )
 
 

@@ -13,8 +13,19 @@ from neurosim.chip.mapper import Placement, place
 from neurosim.chip.meter import Meter, check_prices
 from neurosim.chip.workload import Workload
 from neurosim.data import Dataset
-from neurosim.engine import emit_devices, erbp_integer_state, erbp_state, link, program, registers, state
+from neurosim.engine import (
+    cells,
+    emit_array,
+    erbp_integer_state,
+    erbp_state,
+    link,
+    program,
+    registers,
+    state,
+    view_state,
+)
 from neurosim.engine.compose import PHASES, Composition, compose
+from neurosim.engine.device_laws import laws
 from neurosim.engine.training_faults import TrainingFaults
 from neurosim.errors import InputError
 from neurosim.models.devices.base import DeviceParameters
@@ -29,7 +40,7 @@ _RI = registers.index(registers.REGISTERS_INT)
 _RF = registers.index(registers.REGISTERS_FLOAT)
 _WITH_DENDRITE = ("erbp-lif", "erbp-nsat")
 """Neurons that only the trainer erbp knows how to run."""
-_PHASE = {name: k for k, name in enumerate((*PHASES, "prepare", "restore"))}
+_PHASE = {name: k for k, name in enumerate((*PHASES, "prepare", "restore", "elapse"))}
 
 
 class Machine:
@@ -43,6 +54,7 @@ class Machine:
         self.plan: NetworkPlan = plan_network(scenario.network, data.shape, data.n_out)
         self._check(start)
         self.placement: Placement = place(self.plan, scenario.chip)
+        emit_array.check(scenario, self.plan, self.placement)
         self.composition: Composition = self._compose()
         self.meter: Meter = self._meter()
         check_prices(self.meter, trainer_writes=not trainer.host_loop)
@@ -52,19 +64,22 @@ class Machine:
         step_s = self.meter.step_s(self.composition.step.slots, loads, trainer.tau_theta)
         arrays = state.build(scenario, self.composition, data, step_s, start)
         arrays["pace"] = self.meter.pace()
+        dtype = np.dtype(scenario.network.dtype)
+        arrays |= view_state.build(self.composition, self.meter, self.names, dtype)
+        arrays |= emit_array.arrays(scenario, self.plan, self.placement)
         self._fields = link.layout(arrays)
-        self.arenas, self.arrays = link.pack(arrays, self._fields, np.dtype(scenario.network.dtype))
+        self.arenas, self.arrays = link.pack(arrays, self._fields, dtype)
         self.source = link.link(self.composition.source, self._fields)
         self._memory = tuple(self.arenas[name] for name in link.ARENAS)
         self._data = tuple(self.arrays[name] for name in link.DATA)
         self._module: ModuleType | None = None
         self.faults = TrainingFaults(scenario.chip)
+        self.faults.fabricate(self)
         self.faults.strike(self, 0)
 
     def _compose(self, *, dead_synapses: bool = False, dead_neurons: bool = False) -> Composition:
-        cores = len({tile.core for tile in self.placement.tiles})
         return compose(
-            self.scenario, self.plan, max(1, self.data.classes), cores,
+            self.scenario, self.plan, max(1, self.data.classes), self.placement,
             dead_synapses=dead_synapses, dead_neurons=dead_neurons,
         )  # fmt: skip
 
@@ -78,6 +93,7 @@ class Machine:
     def forget(self) -> None:
         """Weights were changed from outside: what was computed with the old ones no longer holds."""
         self.arrays["ri"][_RI["STALE"]] = self.arrays["ri"][_RI["CURRENTS_STALE"]] = 1
+        self.arrays["ri"][_RI["VIEW_STALE"]] = 2  # all of it
 
     def _check(self, start: np.ndarray | None) -> None:
         trainer, plan = self.trainer, self.plan
@@ -91,8 +107,14 @@ class Machine:
             needs=trainer.needs(), host_loop=trainer.host_loop,
         )  # fmt: skip
         device = self.scenario.chip.synapse.device
-        problems = emit_devices.problems(device) if isinstance(device, DeviceParameters) else []
+        problems = cells.problems(self.scenario, plan, self.mechanism)
+        problems += emit_array.problems(self.scenario, plan, trainer)
         if isinstance(trainer, EventDrivenRandomBackprop):
+            if isinstance(device, DeviceParameters) and laws(device).any:
+                problems.append(
+                    f'chip.synapse.device.model = "{device.model}": the trainer erbp knows no time and no noise of '
+                    "reads; use a device without these laws, or the trainer mgd, node, delta-mgd or backprop"
+                )
             form = erbp_integer_state if trainer.arithmetic == "integer" else erbp_state
             problems += form.problems(self.scenario, plan, self.data)
         elif any(layer.neuron is not None and layer.neuron.model in _WITH_DENDRITE for layer in plan.layers):
@@ -272,6 +294,8 @@ class Machine:
     def collect(self) -> None:
         """Move the kernels' tally into the exact totals."""
         tally = self.arrays["tally"]
+        if self.composition.view.laws.clocked:  # what the clock has not taken yet, it still will
+            self.arrays["clocked"][: tally.size] -= tally
         for name, count in zip(self.names, tally.tolist(), strict=True):
             self.totals[name] += count
         tally[:] = 0
@@ -298,9 +322,11 @@ class Machine:
         return means
 
     def weights(self, layer: str) -> np.ndarray:
-        """Copy of a layer's parameters: ``[rows + 1, columns]``, the biases as the last row."""
-        plan = self.plan.layer(layer)
-        return self.arrays["theta"][plan.theta : plan.theta + plan.parameters].reshape(-1, plan.columns).copy()
+        """Copy of a layer's parameters as reads see them now: ``[rows + 1, columns]``, the biases as the last row."""
+        plan, view = self.plan.layer(layer), self.composition.view
+        if view.renewed:
+            self.module.look(*self._memory)
+        return self.arrays[view.reads][plan.theta : plan.theta + plan.parameters].reshape(-1, plan.columns).copy()
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """The machine's whole memory."""

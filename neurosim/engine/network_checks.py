@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from neurosim import registry
 from neurosim.accounting import Band
-from neurosim.chip import faults, nsat_places
+from neurosim.chip import arrays, faults, nsat_places
 from neurosim.chip.population import Network, NeuronParameters
-from neurosim.engine import network_plasticity, network_state
+from neurosim.engine import cells, network_plasticity, network_state
 from neurosim.engine.network_meter import TIMINGS
 from neurosim.errors import CapabilityError, InputError
 from neurosim.models.neurons.base import SpikingParameters
@@ -70,6 +70,15 @@ def event_problems(name: str, size: int, ticks: int, tick: npt.NDArray[Any], neu
 def check(chip: Chip, network: Network, timing: str, seed: int, dtype: str, prices: str, threads: int) -> None:
     """Everything that can be wrong before neurons get their cores, in one error."""
     problems = faults.problems(chip)
+    problems += [
+        f"{key}: networks driven by hand read their weights as they are stored; leave it out, or use ideal=True"
+        for key in arrays.in_use(chip)
+    ]
+    problems += network_state.device_problems(chip)
+    problems += [
+        f"{key}: weights of networks driven by hand are set, not pulsed; leave it out, or use ideal=True"
+        for key in cells.asked(chip.synapse)
+    ]
     if timing not in TIMINGS:
         problems.append(registry.unknown(timing, list(TIMINGS), "timing"))
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:

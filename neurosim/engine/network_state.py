@@ -17,6 +17,7 @@ from neurosim.chip.cores import Wiring
 from neurosim.chip.population import Floats, Integers, Network
 from neurosim.engine import network_kernel as layout
 from neurosim.engine import network_plasticity
+from neurosim.engine.device_laws import Laws, laws
 from neurosim.engine.network_kernel import Kind
 from neurosim.engine.network_meter import NetworkMeter
 from neurosim.engine.network_plasticity import Plastic
@@ -199,6 +200,21 @@ class Memory:
     def set(self, register: str, value: int) -> None:
         """Set a register."""
         self.R[layout.REGISTERS.index(register)] = value
+
+
+def device_problems(chip: Chip) -> list[str]:
+    """What the devices of a hand-driven network would do that its kernel does not know."""
+    parameters = chip.synapse.device
+    acting = laws(parameters) if isinstance(parameters, devices.DeviceParameters) else Laws()
+    if not acting.any:
+        return []
+    named = (("drift, leak or retention", acting.ages), ("diffusion or telegraph noise", acting.wanders),
+             ("noise of its reads", acting.noisy))  # fmt: skip
+    does = " and ".join(name for name, there in named if there)
+    return [
+        f'chip.synapse.device.model = "{parameters.model}": its {does} would have to act while the network runs, which '
+        "only training and ns.Devices do; use ideal=True, or a device without"
+    ]
 
 
 class Devices:

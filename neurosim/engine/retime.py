@@ -21,7 +21,9 @@ import numpy as np
 from neurosim.accounting import Ledger, PriceTable
 from neurosim.data import Dataset
 from neurosim.engine import registers, tables
+from neurosim.engine.device_laws import laws
 from neurosim.engine.machine import Machine
+from neurosim.models.devices.base import DeviceParameters
 from neurosim.spec.scenario import Scenario
 from neurosim.training.delta import DeltaMGD
 
@@ -29,6 +31,7 @@ PHYSICAL = (
     "synapse",
     "neuron",
     "periphery",
+    "array",
     "perturbation",
     "astrocyte",
     "timing.tick_s",
@@ -62,6 +65,9 @@ def seconds_in_physics(scenario: Scenario) -> list[str]:
         reasons.append("chip.astrocyte.delta_tau_s: the delta memory leaks with time")
     if astrocyte.cost_noise_density > 0.0:
         reasons.append("chip.astrocyte.cost_noise_density: the noise of the cost depends on the measuring time")
+    device = scenario.chip.synapse.device
+    if isinstance(device, DeviceParameters) and laws(device).clocked:
+        reasons.append(f'chip.synapse.device.model = "{device.model}": what its devices hold depends on time')
     return reasons
 
 

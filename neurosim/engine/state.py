@@ -10,10 +10,11 @@ import math
 import numpy as np
 
 from neurosim import registry
+from neurosim.chip import arrays as chip_arrays
 from neurosim.chip import faults
 from neurosim.chip.layers import NetworkPlan
 from neurosim.data import Dataset
-from neurosim.engine import emit_devices, erbp_integer_state, erbp_state, registers
+from neurosim.engine import cells, erbp_integer_state, erbp_state, registers
 from neurosim.engine.compose import Composition, mechanism
 from neurosim.errors import InputError
 from neurosim.kernels import random
@@ -64,7 +65,7 @@ def build(
         "second_moment": np.zeros(P if trainer.optimizer == "adam" else 1, dtype),
         "change": np.zeros(P, dtype),
         "perturbed": np.zeros(P if weight_space else 1, dtype),
-        "pulse_tally": np.zeros(2, np.int64),
+        "pulse_tally": np.zeros(5, np.int64),
         "act": np.zeros((slots, N), dtype),
         "z": np.zeros((slots, N), dtype),
         "currents": np.zeros(plan.layers[0].n, dtype),
@@ -111,6 +112,7 @@ def build(
         arrays |= form.build(scenario, plan, arrays, dtype)
     arrays["pi"], arrays["pf"] = settings(scenario, composition, data, step_s)
     arrays["rf"][registers.REGISTERS_FLOAT.index("RATE")] = trainer.learning_rate
+    arrays["ri"][registers.REGISTERS_INT.index("VIEW_STALE")] = 2 * int(composition.view.renewed)
     if isinstance(trainer, MGD):
         # codes that are filled once get their words here; others when the first block begins
         code = registry.find("perturbation", trainer.code.model).module
@@ -185,14 +187,19 @@ def _devices(
     chip, P = scenario.chip, plan.parameters
     parameters = chip.synapse.device
     assert isinstance(parameters, devices.DeviceParameters)
-    drawn = devices.draw(parameters, P, chip.fabrication_seed)
+    paired = chip.synapse.pair == "one-sided"
+    count = 2 * P if paired else P
+    drawn = devices.draw(parameters, count, chip.fabrication_seed)
     wanted = initial_weights(scenario, plan) if start is None else start
-    held = devices.start(parameters, drawn, wanted)
+    held = devices.start(parameters, drawn, cells.split(parameters, wanted) if paired else wanted)
     exact = getattr(registry.find("device", parameters.model).module, "EXACT", False)
-    theta = wanted.astype(dtype) if exact else held.astype(dtype)
-    free = np.ones(P, np.uint8)
+    stored, free = np.array(wanted, np.float64) if exact else held, np.ones(count, np.uint8)
+    chip_arrays.stick(chip, stored, free, drawn.w_min, drawn.w_max)
+    theta = stored.astype(dtype)
+    if paired:
+        theta = theta[:P] - theta[P:]
     if chip.synapse.stuck_fraction > 0.0:
-        u = np.empty(P)
+        u = np.empty(count)
         random.uniforms(u, chip.fabrication_seed, random.STREAM_STUCK, 0, 0, 0)
         free[u < chip.synapse.stuck_fraction] = 0
     up, down = drawn.scale_up * free, drawn.scale_down * free  # a stuck device takes steps of zero
@@ -209,7 +216,7 @@ def _devices(
         "w_min": low.astype(dtype),
         "w_max": high.astype(dtype),
         "residual": np.zeros(P if rounding == "carry" else 1, dtype),
-        **emit_devices.arrays(parameters, P, chip.fabrication_seed, held),
+        **cells.arrays(scenario, plan, held, dtype),
     }
 
 
@@ -295,15 +302,17 @@ def settings(
         "OPTIMIZER": ("plain", "momentum", "adam").index(trainer.optimizer), "DECAY_STEPS": trainer.decay_steps,
         "LATENCY": astrocyte.latency_steps, "DELAY_MATCHED": int(chip.capabilities.delay_matching),
         "REFRESH_MEASUREMENTS": delta.refresh_measurements if delta else 0, "DELTA_BITS": astrocyte.delta_bits,
+        "VERIFY_LIMIT": chip.synapse.verify_limit, "REFRESH_EVERY": chip.synapse.refresh_every,
     }  # fmt: skip
     floats = {
         "NORM_MAG": norm_mag, "SIZE": float(P), "AMPLITUDE": amplitude, "LEARNING_RATE": trainer.learning_rate,
         "BETA1": trainer.beta1, "BETA2": trainer.beta2, "ESTIMATE_SCALE": scale,
         "CLAMP": trainer.cost_clamp or math.inf, "TAU_HP": astrocyte.tau_hp_steps,
-        "READ_NOISE": chip.synapse.read_noise_std, "COST_NOISE": noise,
+        "READ_NOISE": chip.synapse.read_noise_std * chip_arrays.noise_share(chip), "COST_NOISE": noise,
         "BROADCAST_NOISE": astrocyte.broadcast_noise_std, "MEMBRANE_NOISE": chip.neuron.membrane_noise_std,
-        "ADC_RANGE": chip.periphery.adc_range, "COST_RANGE": astrocyte.cost_range,
-        "C_TILDE_RANGE": astrocyte.c_tilde_range, "SMOOTHING": scenario.task.cost.smoothing,  # type: ignore[attr-defined]
+        "DAC_RANGE": chip.periphery.dac_range, "ADC_RANGE": chip.periphery.adc_range,
+        "COST_RANGE": astrocyte.cost_range, "C_TILDE_RANGE": astrocyte.c_tilde_range,
+        "SMOOTHING": scenario.task.cost.smoothing,  # type: ignore[attr-defined]
         "STEP_SIZE": device.step_size, "CYCLE_STD": device.dw_min_std,  # type: ignore[attr-defined]
         "WRITE_STD": device.write_noise_std, "S0": s0, "S1": s1, "CELL_PAIR": pair,  # type: ignore[attr-defined]
         "NODE_RATE": delta.aligned_rate if delta else 1.0, "KAPPA": node.step_limit if node else 0.0,
@@ -314,7 +323,8 @@ def settings(
         "REFRESH_BLEND": delta.refresh_blend if delta else 1.0,
         "START_MEMBRANE": scenario.network.spiking.start_membrane, "DELTA_RANGE": astrocyte.delta_range,
         "DELTA_KEEP": delta_keep,
-        "TRACE_DECAY": scenario.network.spiking.trace_decay,
+        "TRACE_DECAY": scenario.network.spiking.trace_decay, "ELAPSE_PERIOD_S": chip.synapse.elapse_period_s,
+        **cells.settings(chip.synapse),
     }  # fmt: skip
     return (
         np.array([integers[name] for name in registers.SETTINGS_INT], np.int64),

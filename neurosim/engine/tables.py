@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from neurosim import accounting
 from neurosim.accounting import ACTIONS, PHASES, Bill, Ledger, PriceTable, Swing
+from neurosim.engine.cells import Programming
 from neurosim.engine.machine import Machine
 from neurosim.engine.sink import Column, Sink, Table
 from neurosim.spec.prices import StaticPower
@@ -248,6 +249,24 @@ def pulses(machine: Machine) -> int:
     return machine.totals["PULSES"] + machine.totals["PERTURBATION_PULSES"]
 
 
+def programming(machine: Machine) -> dict[str, Any]:
+    """What writing with verification, refreshes and wear came to, for the summary; only what the run has."""
+    does, totals, arrays = Programming.of(machine.scenario), machine.totals, machine.arrays
+    out: dict[str, Any] = {}
+    if does.counts:
+        out["worst_pulses"] = int(arrays["pulses_each"].max())
+    if does.wears:
+        worn = int(np.count_nonzero(arrays["pulses_each"] >= arrays["lifetime"]))
+        out |= {"devices_worn": worn, "devices_worn_share": worn / arrays["pulses_each"].size}
+    if does.verifies or does.paired:
+        out["verify_reads"] = totals["VERIFY_READS"]
+    if does.verifies:
+        out["writes_missed"] = totals["MISSED"]
+    if does.paired:
+        out["pairs_refreshed"] = totals["REFRESHED"]
+    return out
+
+
 def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | None, to_target: Any) -> dict[str, Any]:
     """The result of a run, with the names of ``--json`` (all but ``host``)."""
     scenario, totals = machine.scenario, machine.totals
@@ -269,6 +288,7 @@ def summary(machine: Machine, bill: Bill, accuracy: float | None, cost: float | 
         "updates": totals["UPDATES"],
         "devices_written": totals["WRITTEN"],
         "weight_pulses": pulses(machine),
+        **programming(machine),
         "chip_time_s": bill.chip_time_s,
         "chip_time_low_s": bill.chip_time_low_s,
         "chip_time_high_s": bill.chip_time_high_s,

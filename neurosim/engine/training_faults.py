@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from neurosim.chip import arrays as chip_arrays
 from neurosim.chip import faults
 from neurosim.chip.faults import Strike
+from neurosim.engine import cells
 from neurosim.spec.chip import Chip
 
 if TYPE_CHECKING:
@@ -35,6 +37,14 @@ class TrainingFaults:
     def __init__(self, chip: Chip) -> None:
         self._coming = list(faults.strikes(chip))
         self.struck: list[Strike] = []
+
+    def fabricate(self, machine: Machine) -> None:
+        """Kill the devices that stand on dead lines of their arrays; they were never alive."""
+        chip = machine.scenario.chip
+        if chip.array.dead_lines:
+            places = chip_arrays.places(machine.plan, machine.placement)
+            _kill_synapses(machine, chip_arrays.dead(chip, places, machine.plan.parameters))
+            self._recompose(machine)
 
     def until(self, tick: int) -> int:
         """Ticks from ``tick`` on before the next fault strikes."""
@@ -71,8 +81,9 @@ class TrainingFaults:
     def _recompose(self, machine: Machine) -> None:
         """The kernel that heeds what is dead by now."""
         cores = any(strike.cores and strike.tick > 0 for strike in self.struck)
+        lines = machine.scenario.chip.array.dead_lines
         machine.recompose(
-            dead_synapses=cores or any(strike.dead_synapse_fraction > 0.0 for strike in self.struck),
+            dead_synapses=cores or lines or any(strike.dead_synapse_fraction > 0.0 for strike in self.struck),
             dead_neurons=cores,
         )
 
@@ -83,6 +94,9 @@ def _kill_synapses(machine: Machine, dead: Mask) -> None:
     for name, value in (("free", 0), ("scale_up", 0.0), ("scale_down", 0.0), ("mismatch", -1.0)):
         if arrays[name].size == dead.size:
             arrays[name][dead] = value
+        elif arrays[name].size == 2 * dead.size:  # both cells of one-sided pairs
+            arrays[name][np.tile(dead, 2)] = value
+    cells.kill(machine.scenario.chip.synapse, machine.plan, arrays, dead)
     machine.forget()
 
 

@@ -47,6 +47,10 @@ WRITE_NOISE: int = 0
 """0: none, 1: stored, 2: apparent."""
 AGES: bool = False
 """Whether time since the last pulse changes what is stored."""
+REBASES: bool = False
+"""Whether chance acts on what age has left: ageing is memoryless."""
+FORGOTTEN: float = 0.001
+"""Relative change by age that is more than rounding would lose."""
 COUNTS: bool = True
 """Whether pulses are counted for each device."""
 HEATS: bool = False
@@ -54,6 +58,13 @@ HEATS: bool = False
 
 UNIT: float = 65536.0
 """Conductances are summed in units of the range / 65536."""
+
+LONGEST_TRAIN: int = 1000
+"""Pulses that writing with verification sends at most between two reads."""
+FULL: float = 0.75
+OTHER: float = 0.25
+"""A pair of cells that only grow is refreshed where its larger cell is above the first, its smaller above the second,
+as parts of the nominal range."""
 
 
 @kernel
@@ -120,6 +131,23 @@ def pulsed(
 def conductance(w: Float, low: Float, per_range: float) -> np.int64:
     """w's place in the nominal range, in units of 1/65536."""
     return np.int64(np.int32(min(max((w - low) * per_range, 0.0), 1.0) * UNIT + 0.5))
+
+
+@kernel
+def correction(error: float, tolerance: float, step_size: float) -> int:
+    """Pulses (signed) that writing with verification sends next: none within the tolerance, else as many as the error
+    is nominal steps, at least 1."""
+    if abs(error) <= tolerance:
+        return 0
+    number = int(min(max(abs(error) / step_size, 1.0), LONGEST_TRAIN))
+    return number if error > 0.0 else -number
+
+
+@kernel(cache=True)
+def corrections(error: Array, tolerance: float, step_size: float, number: Array) -> None:
+    """`correction` of many devices."""
+    for e in range(error.shape[0]):
+        number[e] = correction(error[e], tolerance, step_size)
 
 
 @kernel(cache=True)
@@ -247,11 +275,29 @@ def read_columns(
 
 
 @kernel(cache=True)
-def drift(w: Array, dt_s: float, key: Integer, bank: Bank) -> None:
-    """Chance acts on every device for ``dt_s``."""
+def drift(
+    w: Array, shown: Array, since: Array, now_s: float, dt_s: float, key: Integer, bank: Bank
+) -> None:
+    """Chance acts on every device for the ``dt_s`` before ``now_s``.
+
+    Where ageing is memoryless, what chance adds must age from its own time on: the device is taken as written anew,
+    once it has aged by more than rounding would lose.
+    """
     for e in range(w.shape[0]):
-        if bank.scale_up[e] != 0.0 or bank.scale_down[e] != 0.0:
-            w[e] = min(max(wander(w[e], dt_s, e, key, bank), bank.w_min[e]), bank.w_max[e])
+        if bank.scale_up[e] == 0.0 and bank.scale_down[e] == 0.0:
+            continue
+        old = w[e]
+        if REBASES:
+            left = after(old, now_s - since[e], e, bank)
+            if abs(left - old) > abs(old) * FORGOTTEN:
+                old = w.dtype.type(left)
+                if WRITE_NOISE == 2:
+                    shown[e] = after(shown[e], now_s - since[e], e, bank)
+                since[e] = now_s
+        walked = min(max(wander(old, dt_s, e, key, bank), bank.w_min[e]), bank.w_max[e])
+        if WRITE_NOISE == 2:
+            shown[e] += walked - old
+        w[e] = walked
 
 
 @kernel(cache=True)

@@ -21,9 +21,9 @@ Words = npt.NDArray[np.uint32]
 
 ALWAYS = 65536
 """Transmission of 1, in units of 2^-16."""
-_HALF = np.uint32(0xFFFF)
-_LOWER = np.uint32(0)
-_UPPER = np.uint32(16)
+HALF = np.uint32(0xFFFF)
+LOWER, UPPER = np.uint32(0), np.uint32(16)
+"""Where the two numbers of 16 bits stand in a word."""
 
 
 @kernel
@@ -154,7 +154,7 @@ def transmit_learn(w: Floats, fired: Integers, count: int, current: Floats, chan
 def _drop_half(row: Floats, current: Floats, words: Words, shift: np.uint32, limit: np.int32) -> None:
     zero = row.dtype.type(0.0)
     for j in range(row.shape[0]):
-        kept = np.int32((words[j] >> shift) & _HALF) < limit
+        kept = np.int32((words[j] >> shift) & HALF) < limit
         current[j] += row[j] if kept else zero
 
 
@@ -165,7 +165,7 @@ def _drop_half_learn(
     zero = row.dtype.type(0.0)
     written = np.int32(0)
     for j in range(row.shape[0]):
-        kept = np.int32((words[j] >> shift) & _HALF) < limit
+        kept = np.int32((words[j] >> shift) & HALF) < limit
         held = row[j]
         step = change[j] if kept else zero
         current[j] += held if kept else zero
@@ -175,7 +175,8 @@ def _drop_half_learn(
 
 
 @kernel
-def _draw(words: Words, key: np.int64, element: int, n: int) -> None:
+def draw(words: Words, key: np.int64, element: int, n: int) -> None:
+    """The words of ``key`` from ``element`` on."""
     for j in range(n):
         words[j] = draw_bits(key, element + j)
 
@@ -190,9 +191,9 @@ def drop(
     most = np.int32(limit)
     for k in range(count):
         start = fired[k] * n
-        _draw(words, key, first + start, half)
-        _drop_half(w[start : start + half], current[:half], words, _LOWER, most)
-        _drop_half(w[start + half : start + n], current[half:], words, _UPPER, most)
+        draw(words, key, first + start, half)
+        _drop_half(w[start : start + half], current[:half], words, LOWER, most)
+        _drop_half(w[start + half : start + n], current[half:], words, UPPER, most)
 
 
 @kernel
@@ -207,9 +208,9 @@ def drop_learn(
     written = 0
     for k in range(count):
         start = fired[k] * n
-        _draw(words, key, first + start, half)
-        written += _drop_half_learn(w[start : start + half], current[:half], change[:half], words, _LOWER, most)
-        written += _drop_half_learn(w[start + half : start + n], current[half:], change[half:], words, _UPPER, most)
+        draw(words, key, first + start, half)
+        written += _drop_half_learn(w[start : start + half], current[:half], change[:half], words, LOWER, most)
+        written += _drop_half_learn(w[start + half : start + n], current[half:], change[half:], words, UPPER, most)
     return written
 
 
@@ -232,7 +233,7 @@ def learn_rounded(
             e = start + j
             if limit < ALWAYS:
                 word = draw_bits(key, first + (e if j < half else e - half))
-                if int((word >> (_LOWER if j < half else _UPPER)) & _HALF) >= limit:
+                if int((word >> (LOWER if j < half else UPPER)) & HALF) >= limit:
                     continue
             held = w[e]
             current[j] += held

@@ -11,17 +11,13 @@ A random whole number below 2^n is smaller than q exactly where the 32 random bi
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from neurosim.kernels.erbp import Floats, Integers, Words, draw
 from neurosim.kernels.random import draw_bits, normal
 from neurosim.kernels.wrap import kernel
-
-Floats = npt.NDArray[np.floating[Any]]
-Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint32]
 
 WORD: Final = 32767
 """States have 16 bits."""
@@ -121,25 +117,6 @@ def compare(arrived: Floats, predicted: Integers, count: int, label: int, weight
 
 
 @kernel
-def feed_back(fired: Integers, feedback: Floats, output_feedback: int, arrived: Floats, classes: int) -> int:
-    """Error spikes reach the dendrites, those of the outputs last; returns synapses. ``feedback`` [classes * n]."""
-    hidden = arrived.shape[0] - classes
-    reached = 0
-    for k in range(2 * classes):
-        if fired[k] == 0:
-            continue
-        sign = arrived.dtype.type(1.0 if k < classes else -1.0)
-        c = k if k < classes else k - classes
-        row = feedback[c * hidden : (c + 1) * hidden]
-        u = arrived[:hidden]
-        for j in range(hidden):
-            u[j] += sign * row[j]
-        arrived[hidden + c] += sign * arrived.dtype.type(output_feedback)
-        reached += hidden + 1
-    return reached
-
-
-@kernel
 def changes(
     u: Integers, v: Integers, low: int, high: int, rate_shift: int, bits: int, whole: Floats, limit: Words
 ) -> int:
@@ -161,22 +138,6 @@ def changes(
 
 
 @kernel
-def transmit(w: Floats, fired: Integers, count: int, arrived: Floats) -> None:
-    """Every spike of ``fired[:count]`` adds its row of w [n_in * n_out] to ``arrived``."""
-    n = arrived.shape[0]
-    for k in range(count):
-        row = w[fired[k] * n : (fired[k] + 1) * n]
-        for j in range(n):
-            arrived[j] += row[j]
-
-
-@kernel
-def _draw(words: Words, key: np.int64, element: int, n: int) -> None:
-    for j in range(n):
-        words[j] = draw_bits(key, element + j)
-
-
-@kernel
 def blank_out(
     w: Floats, fired: Integers, count: int, arrived: Floats, words: Words, key: np.int64, first: int, limit: int
 ) -> None:
@@ -187,7 +148,7 @@ def blank_out(
     drawn = words[:n]
     for k in range(count):
         start = fired[k] * n
-        _draw(drawn, key, first + start, n)
+        draw(drawn, key, first + start, n)
         row = w[start : start + n]
         for j in range(n):
             arrived[j] += row[j] if drawn[j] < most else zero
@@ -216,7 +177,7 @@ def learn_rows(
     written = 0
     for k in range(count):
         start = fired[k] * n
-        _draw(words[:n], key, first + start, n)
+        draw(words[:n], key, first + start, n)
         written += learn_row(w[start : start + n], whole, limit, words[:n], low, high)
     return written
 

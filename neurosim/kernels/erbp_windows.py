@@ -12,23 +12,12 @@ weights and their order does not matter: dw[u, v, c, o] = sum over spikes and wi
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neurosim.kernels.erbp import ALWAYS, HALF, LOWER, UPPER, Floats, Integers, Words
 from neurosim.kernels.random import draw_bits, uniform
 from neurosim.kernels.wrap import kernel
-
-Floats = npt.NDArray[np.floating[Any]]
-Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint32]
-
-ALWAYS = 65536
-"""Transmission of 1, in units of 2^-16."""
-_HALF = np.uint32(0xFFFF)
-_LOWER = np.uint32(0)
-_UPPER = np.uint32(16)
 
 
 @kernel
@@ -123,7 +112,7 @@ def drop_windows(
                 if learning:  # loops stand here, and not in functions of their own: rows are too short for calls
                     by, to = changes[o : o + maps], gathered[r : r + maps]
                     for j in range(maps // 2):
-                        low, high = np.int32(drawn[j] & _HALF) < most, np.int32(drawn[j] >> _UPPER) < most
+                        low, high = np.int32(drawn[j] & HALF) < most, np.int32(drawn[j] >> UPPER) < most
                         one = by[j] if low else zero
                         other = by[half + j] if high else zero
                         out[j] += row[j] if low else zero
@@ -133,10 +122,10 @@ def drop_windows(
                         changed[j] += np.uint32(one != zero) + np.uint32(other != zero)
                 else:
                     for j in range(maps // 2):
-                        out[j] += row[j] if np.int32(drawn[j] & _HALF) < most else zero
-                        out[half + j] += row[half + j] if np.int32(drawn[j] >> _UPPER) < most else zero
+                        out[j] += row[j] if np.int32(drawn[j] & HALF) < most else zero
+                        out[half + j] += row[half + j] if np.int32(drawn[j] >> UPPER) < most else zero
                 j = half - 1
-                if maps % 2 == 1 and np.int32(drawn[j] & _HALF) < most:  # an odd map has a word of its own
+                if maps % 2 == 1 and np.int32(drawn[j] & HALF) < most:  # an odd map has a word of its own
                     out[j] += row[j]
                     if learning:
                         to[j] += by[j]
@@ -171,7 +160,7 @@ def round_windows(
                 for j in range(maps):
                     if limit < ALWAYS:
                         word = draw_bits(key, first + alias * half + (j if j < half else j - half))
-                        if int((word >> (_LOWER if j < half else _UPPER)) & _HALF) >= limit:
+                        if int((word >> (LOWER if j < half else UPPER)) & HALF) >= limit:
                             continue
                     current[oy, ox, j] += w[u, v, c, j]
                     wanted = change[oy, ox, j]

@@ -48,7 +48,7 @@ def pick(
     """Copies ``counts[t]`` spikes from ``begin[t]`` on, for each tick, as numbers from ``low`` on."""
     to, less = 0, np.uint32(low)
     for t in range(counts.shape[0]):
-        n = np.int64(counts[t])
+        n = int(counts[t])
         kept, put = spikes[begin[t] : begin[t] + n], neuron[to : to + n]  # slices, so that the loop is one of vectors
         for k in range(n):
             put[k] = np.uint32(kept[k]) - less

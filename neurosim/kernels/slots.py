@@ -1,4 +1,4 @@
-"""Functions that the composed kernel of a run puts in: the perturbation code and the device of that run.
+"""Functions that the composed kernel of a run puts in: the perturbation code of that run.
 
 Numba cannot keep a kernel on disk that takes functions as arguments, so loops over model equations call these names,
 and the composer copies such a loop's source next to the run's own definitions. What stands here is the simplest
@@ -28,9 +28,3 @@ def tilde(words: Words, mismatch: Floats, e: int, n: int) -> float:
 def assumed(words: Words, e: int, n: int) -> float:
     """The perturbation that the learning rule believes in (the code, without mismatch)."""
     return 1.0 if (words[e] >> np.uint32(n & 31)) & np.uint32(1) else -1.0
-
-
-@kernel
-def device_step(w: float, up: bool, scale_up: float, scale_down: float, w_min: float, w_max: float) -> float:
-    """A device's mean change by one pulse: here a constant step."""
-    return scale_up if up else -scale_down

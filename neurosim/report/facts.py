@@ -156,6 +156,11 @@ def key_rows(facts: Facts) -> list[tuple[str, str]]:
         ("Updates", count(facts.get("updates"))),
         ("Devices written", count(facts.get("devices_written"))),
         ("Weight pulses", count(facts.get("weight_pulses"))),
+        ("Reads of verification and refresh", count(facts.get("verify_reads"))),
+        ("Writes that missed their tolerance", count(facts.get("writes_missed"))),
+        ("Pairs refreshed", count(facts.get("pairs_refreshed"))),
+        ("Pulses of the worst device", count(facts.get("worst_pulses"))),
+        ("Devices worn out", _worn(facts)),
         ("Neurons", count(facts.get("neurons"))),
         ("Synapses", count(facts.get("synapses"))),
         ("Cores in use", count(facts.get("cores_used"))),
@@ -249,6 +254,11 @@ def chip_time(facts: Facts) -> str:
 
 def _quantity(value: Any, unit: str) -> str:
     return show(value, unit) if _number(value) else "–"
+
+
+def _worn(facts: Facts) -> str:
+    share = facts.get("devices_worn_share")
+    return f"{count(facts.get('devices_worn'))} ({percent(share)})" if _number(share) else "–"
 
 
 def _share(value: Any) -> str:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,8 +12,9 @@ from matplotlib.figure import Figure
 
 from neurosim.accounting import Swing
 from neurosim.errors import TraceError
-from neurosim.report import chip, curves, energy, experiments, states, style, timeline
+from neurosim.report import chip, curves, energy, experiments, states, timeline
 from neurosim.report.account import account_of
+from neurosim.report.pages import Kind, Missing, NotShownError, Picture, drawn
 from neurosim.trace import TableView, Trace, energy_swings, time_swings
 from neurosim.trace.chip_map import ChipMap, TickTimeline, read_chip_map, read_timeline
 
@@ -25,52 +22,13 @@ _WIDE = 11.0
 _MOST_LAYERS = 6
 
 
-class NotShownError(Exception):
-    """Why a trace has nothing to draw for a figure."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure."""
-
-    name: str
-    title: str
-    caption: str
-    png: bytes
-
-
-@dataclass(frozen=True)
-class _Kind:
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[Trace], Figure]
-
-
-def draw_all(trace: Trace) -> tuple[list[Picture], list[tuple[str, str]]]:
+def draw_all(trace: Trace) -> tuple[list[Picture], Missing]:
     """Every figure that the trace has data for, and for the others: title and reason."""
-    pictures: list[Picture] = []
-    missing: list[tuple[str, str]] = []
-    with mpl.rc_context(style.RC), warnings.catch_warnings():
-        # A name may hold signs that the font lacks: a box is drawn for them.
-        warnings.filterwarnings("ignore", message="Glyph")
-        name = str(trace.summary.get("experiment", ""))
-        if name in experiments.FIGURES:
-            pictures.append(_experiment(trace, name))
-        for kind in KINDS:
-            try:
-                png = _png(kind.draw(trace))
-            except NotShownError as why:
-                missing.append((kind.title, str(why)))
-            else:
-                pictures.append(Picture(kind.name, kind.title, kind.caption, png))
+    pictures, missing = drawn(KINDS, trace)
+    name = str(trace.summary.get("experiment", ""))
+    if name in experiments.FIGURES:
+        pictures[:0] = drawn((_experiment(name),), trace)[0]
     return pictures, missing
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
 
 
 def _figure(width: float, height: float, left_out: int = 0) -> Figure:
@@ -114,12 +72,15 @@ def link_figure(chip_map: ChipMap) -> Figure:
     return figure
 
 
-def _experiment(trace: Trace, name: str) -> Picture:
+def _experiment(name: str) -> Kind[Trace]:
     """What an experiment showed."""
-    tables = {path: dict(_columns(trace.table(path))) for path in trace.tables if path != "/ledger"}
-    figure = experiments.FIGURES[name](tables)
+
+    def draw(trace: Trace) -> Figure:
+        tables = {path: dict(_columns(trace.table(path))) for path in trace.tables if path != "/ledger"}
+        return experiments.FIGURES[name](tables)
+
     caption = "docs/experiments.md says what to see in it."
-    return Picture("experiment", "What the experiment showed", caption, _png(figure))
+    return Kind("experiment", "What the experiment showed", caption, draw)
 
 
 def _columns(table: TableView) -> Iterator[tuple[str, np.ndarray]]:
@@ -373,41 +334,41 @@ def _filled(tables: Mapping[str, TableView]) -> tuple[list[str], int]:
 
 
 KINDS = (
-    _Kind(
+    Kind(
         "learning",
         "Accuracy and cost",
         "Test accuracy (top) and cost (bottom) against inferences, the chip's own time and energy. Every inference of "
         "the training is counted. Light bars: the energy's interval where prices are assumed.",
         _learning,
     ),
-    _Kind(
+    Kind(
         "energy_by_action",
         "Energy by action",
         "Count times price for everything the chip did. Hatched bars rest on assumed prices; whiskers run from the low "
         "to the high price.",
         _energy_by_action,
     ),
-    _Kind(
+    Kind(
         "energy_by_kind",
         "What the energy rests on",
         "Share of the energy by the kind of its price; the hatched part rests on assumed prices.",
         _energy_by_kind,
     ),
-    _Kind(
+    Kind(
         "energy_by_unit",
         "Energy by unit",
         "The same joules by the unit of the chip that spent them; a bar is made of its unit's actions, dearest first.",
         _energy_by_unit,
     ),
-    _Kind(
+    Kind(
         "tornado",
         "What the uncertainty rests on",
         "How far the energy (and the time, where latencies have intervals) moves when one price alone goes to its low "
         "or to its high, everything else as it is. The widest come first.",
         _tornado,
     ),
-    _Kind("time_by_phase", "Time by phase", "Where the chip's time went.", _time_by_phase),
-    _Kind(
+    Kind("time_by_phase", "Time by phase", "Where the chip's time went.", _time_by_phase),
+    Kind(
         "learning_timeline",
         "What a step is spent on",
         "Share of the chip's time that goes to the forward pass (compute, settling), communication (host link, "
@@ -415,7 +376,7 @@ KINDS = (
         "perturbation period, barriers), over the run.",
         _learning_timeline,
     ),
-    _Kind(
+    Kind(
         "floor_plan",
         "The chip's cores",
         "Every core in its place on the joined mesh: its energy, static energy left out, and how full it is by what it "
@@ -423,54 +384,54 @@ KINDS = (
         "writes spend stands in no core.",
         _floor_plan,
     ),
-    _Kind(
+    Kind(
         "link_load",
         "Traffic on the mesh",
         "Messages that crossed each link between neighbouring tiles, in either direction: of the two lines between "
         "them each keeps to the right of its way. Thin grey lines: never used.",
         _link_load,
     ),
-    _Kind(
+    Kind(
         "tick_timeline",
         "The longest tick",
         "Who is busy when in the longest tick of the run: each core with its neurons and what it sends, then with what "
         "it receives, until the barrier. The slowest core is the one that the others wait for.",
         _tick,
     ),
-    _Kind(
+    Kind(
         "silent_probes",
         "Probes that taught nothing",
         "Share of probes whose cost difference was exactly zero, and of those in the dead zone of a converter.",
         _silent_probes,
     ),
-    _Kind(
+    Kind(
         "early",
         "Early decisions",
         "Test error of the class that leads by then, against what a sample has cost: synaptic events, and their energy "
         "(nothing else is in it). Dotted: 5 % error.",
         _early,
     ),
-    _Kind("spikes", "Spikes", "Spikes in the last recorded samples; orange lines stand between samples.", _raster),
-    _Kind("weights", "Weights before and after", "Distribution of the weights, layer by layer.", _weights),
-    _Kind(
+    Kind("spikes", "Spikes", "Spikes in the last recorded samples; orange lines stand between samples.", _raster),
+    Kind("weights", "Weights before and after", "Distribution of the weights, layer by layer.", _weights),
+    Kind(
         "fields",
         "Receptive fields before and after",
         "Weights of the neurons of the first layer that changed most, laid out as the image that they look at.",
         _fields,
     ),
-    _Kind(
+    Kind(
         "delta",
         "δ-vectors",
         "What the astrocyte remembers at the end: for each class, how the cost changes with each neuron's bias.",
         _delta,
     ),
-    _Kind(
+    Kind(
         "delta_history",
         "One class's δ-vector over the run",
         "The class with the strongest δ-vector at the end, from the first recording to the last.",
         _delta_history,
     ),
-    _Kind(
+    Kind(
         "agreement",
         "Agreement of signs with the true gradient",
         "Share of the entries of the δ-vectors whose sign is that of the true gradient.",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
+import json
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
+import numpy as np
 
-from neurosim._version import __version__
-from neurosim.errors import InputError
-from neurosim.report.figures import Picture
-from neurosim.report.html import _TEMPLATES, _beside
-from neurosim.report.sweep_figures import KINDS, draw_all
-from neurosim.trace.sweep_effects import Effect, effects, pareto, places, where
+from neurosim.report import pages
+from neurosim.report.pages import Picture
+from neurosim.report.sweep_figures import KINDS
+from neurosim.trace.sweep_effects import Effect, effects, pareto, places, together, where
 from neurosim.trace.sweep_reader import Sweep, SweepAxis, SweepPoint, open_sweep
 from neurosim.units import show
 
@@ -29,36 +28,20 @@ def write_sweep_report(path: Path | str, html_path: Path | str | None = None, fo
     With ``force`` false an existing page is left alone. Raises InputError where the page cannot be written.
     """
     sweep = open_sweep(path)
-    page = Path(html_path) if html_path is not None else _beside(sweep.path)
-    if page.is_dir():
-        raise InputError("is a folder; name a file for the report, such as report.html", str(page))
-    if page.exists() and not force:
-        raise InputError("exists already; choose another name, or replace it with --force", str(page))
-    pictures, missing = draw_all(sweep)
-    text = render(sweep, pictures, missing)
-    try:
-        folder = page.with_name(f"{page.stem}_figures")
-        folder.mkdir(exist_ok=True)
-        for kind in KINDS:
-            (folder / f"{kind.name}.png").unlink(missing_ok=True)
-        for picture in pictures:
-            (folder / f"{picture.name}.png").write_bytes(picture.png)
-        unfinished = page.with_name(page.name + ".part")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(page)
-    except OSError as error:
-        raise InputError(f"cannot write the report: {error.strerror or error}", str(page)) from None
+    page = pages.page_of(sweep.path, html_path, force)
+    pictures, missing = pages.drawn(KINDS, sweep)
+    pages.write(page, render(sweep, pictures, missing), pictures, KINDS)
     return page
 
 
 def render(sweep: Sweep, pictures: list[Picture], missing: list[tuple[str, str]]) -> str:
-    """The page as text. Everything from the file is escaped; the page loads nothing and runs nothing."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
+    """The page as text."""
     found = effects(sweep)
     failed = sweep.failed
-    return environment.get_template("sweep.html").render(
+    columns = [column for column in PLACE_COLUMNS if column[0] in sweep.keys]
+    return pages.render(
+        "sweep.html",
+        pictures,
         sweep=sweep,
         hypothetical=any((point.summary or {}).get("hypothetical") for point in sweep.done),
         note=_note(sweep),
@@ -70,6 +53,8 @@ def render(sweep: Sweep, pictures: list[Picture], missing: list[tuple[str, str]]
              "count": place.count}
             for place in pareto(places(sweep))
         ],
+        place_columns=[title for _, title, _ in columns],
+        places=_places(sweep, columns),
         failures=[
             {"number": point.number, "place": where(sweep, point.number), "repeat": point.repeat, "error": point.error}
             for point in failed[:MOST_FAILURES]
@@ -77,13 +62,55 @@ def render(sweep: Sweep, pictures: list[Picture], missing: list[tuple[str, str]]
         more_failures=max(0, len(failed) - MOST_FAILURES),
         points=[_point(sweep, point) for point in sweep.points[:MOST_POINTS]],
         more_points=max(0, len(sweep.points) - MOST_POINTS),
-        pictures=[(picture, base64.b64encode(picture.png).decode("ascii")) for picture in pictures],
         missing=missing,
         scenario=sweep.config.get("scenario", ""),
+        file_kind="sweep",
         attributes=list(sweep.attributes.items()),
-        version=__version__,
-        today=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip
+
+
+def _percent(value: Any) -> str:
+    return f"{100.0 * value:.2f} %" if isinstance(value, int | float) and math.isfinite(value) else "-"
+
+
+def _quantity(value: Any, unit: str) -> str:
+    return show(float(value), unit) if isinstance(value, int | float) and math.isfinite(value) else "-"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if math.isfinite(value) else "-"
+
+
+def _shown(value: Any) -> str:
+    """A coordinate for people."""
+    return f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
+PLACE_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("accuracy", "Accuracy", _percent),
+    ("chip_time_s", "Chip time", partial(_quantity, unit="s")),
+    ("energy_J", "Energy", partial(_quantity, unit="J")),
+    ("devices_written", "Devices written", _number),
+    ("worst_pulses", "Pulses on the worst device", _number),
+)
+"""Of the table of places: a number of the summary, its title, and how it is shown."""
+
+
+def _places(sweep: Sweep, columns: Sequence[tuple[str, str, Callable[[float], str]]]) -> list[dict[str, Any]]:
+    """Means over the repeats at every place on the axes, the most accurate first."""
+    if not columns or columns[0][0] != "accuracy":
+        return []
+    values = {key: sweep.values(key) for key, _, _ in columns}
+    groups = together(sweep, np.isfinite(values["accuracy"]))
+    groups.sort(key=lambda numbers: -float(values["accuracy"][numbers].mean()))
+    return [
+        {
+            "place": [_shown(value) for value in sweep.points[numbers[0]].coordinates.values()],
+            "values": [show_it(float(values[key][numbers].mean())) for key, _, show_it in columns],
+            "count": len(numbers),
+        }
+        for numbers in groups[:MOST_POINTS]
+    ]
 
 
 def _note(sweep: Sweep) -> str:
@@ -132,15 +159,8 @@ def _loss(effect: Effect) -> dict[str, Any]:
 def _point(sweep: Sweep, point: SweepPoint) -> dict[str, Any]:
     told = point.summary or {}
     return {
-        "number": point.number, "place": [str(value) for value in point.coordinates.values()], "repeat": point.repeat,
-        "seed": point.seed, "accuracy": _percent(told.get("accuracy")), "time": _quantity(told.get("chip_time_s"), "s"),
+        "number": point.number, "place": [_shown(value) for value in point.coordinates.values()],
+        "repeat": point.repeat, "seed": point.seed, "accuracy": _percent(told.get("accuracy")),
+        "time": _quantity(told.get("chip_time_s"), "s"),
         "energy": _quantity(told.get("energy_J"), "J"), "status": point.error or point.status,
     }  # fmt: skip
-
-
-def _percent(value: Any) -> str:
-    return f"{100.0 * value:.2f} %" if isinstance(value, int | float) and math.isfinite(value) else "-"
-
-
-def _quantity(value: Any, unit: str) -> str:
-    return show(float(value), unit) if isinstance(value, int | float) and math.isfinite(value) else "-"

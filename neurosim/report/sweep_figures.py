@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -16,10 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from neurosim.report import style
-from neurosim.report.figures import NotShownError, Picture
-from neurosim.trace.sweep_effects import Effect, effects, levels_of, mean_over, pareto, places
+from neurosim.report.pages import Kind, NotShownError
+from neurosim.trace.sweep_effects import Effect, apart, effects, levels_of, mean_over, pareto, places
 from neurosim.trace.sweep_reader import Sweep, SweepAxis
 
 _WIDE = 11.0
@@ -28,32 +25,6 @@ WIDE_RANGE = 20.0
 """Energies that differ by more stand on a logarithmic axis."""
 _JITTER = 0.03
 _LABEL = 34
-
-
-@dataclass(frozen=True)
-class _Kind:
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[Sweep], Figure]
-
-
-def draw_all(sweep: Sweep) -> tuple[list[Picture], list[tuple[str, str]]]:
-    """Every figure that the sweep has data for, and for the others: title and reason."""
-    pictures: list[Picture] = []
-    missing: list[tuple[str, str]] = []
-    with mpl.rc_context(style.RC), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        for kind in KINDS:
-            try:
-                figure = kind.draw(sweep)
-            except NotShownError as why:
-                missing.append((kind.title, str(why)))
-                continue
-            stream = io.BytesIO()
-            figure.savefig(stream, format="png", metadata={"Software": None})
-            pictures.append(Picture(kind.name, kind.title, kind.caption, stream.getvalue()))
-    return pictures, missing
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -89,7 +60,7 @@ def main_effects(sweep: Sweep) -> Figure:
 def plot_effect(sweep: Sweep, effect: Effect, axes: Axes) -> None:
     """Accuracy at the values of one axis: points, mean and standard error."""
     where, ticks, logarithmic = _positions(effect)
-    values = 100.0 * sweep.values("accuracy")
+    values = np.where(apart(sweep, effect.axis), 100.0 * sweep.values("accuracy"), np.nan)
     level, labels, _ = levels_of(sweep, effect.axis)
     place = dict(zip(effect.labels, where, strict=True))
     if effect.axis.values is None:  # a range: points stand where they are
@@ -105,7 +76,7 @@ def plot_effect(sweep: Sweep, effect: Effect, axes: Axes) -> None:
     if logarithmic:
         axes.set_xscale("log")
     if ticks is not None:
-        axes.set_xticks(where, [style.plain(tick, 14) for tick in ticks], rotation=30 if len(ticks) > 4 else 0)
+        axes.set_xticks(where, [style.plain(tick, 14) for tick in ticks], rotation=_turned(ticks))
     axes.set_xlabel(style.plain(effect.axis.name, _LABEL))
 
 
@@ -155,9 +126,58 @@ def losses(sweep: Sweep) -> Figure:
     return figure
 
 
+COSTS = (
+    ("accuracy", "accuracy"), ("energy_J", "energy (J)"), ("chip_time_s", "chip time (s)"),
+    ("devices_written", "devices written"), ("worst_pulses", "pulses on the worst device"),
+)  # fmt: skip
+"""What a run gives and costs: a number of the summary, and what it is called."""
+
+
+def costs(sweep: Sweep) -> Figure:
+    """Accuracy, energy, chip time and wear at the values of each axis: a row for each that moves, a column an axis."""
+    rows = []
+    for key, called in COSTS:
+        found = {effect.axis.name: effect for effect in effects(sweep, key)}
+        if key == "accuracy" or any(max(effect.mean) > 1.02 * min(effect.mean) for effect in found.values()):
+            rows.append((called, found))
+    rows = [row for row in rows if row[1]]
+    if len(rows) < 2:
+        raise NotShownError("energy, chip time and writes are the same everywhere")
+    shown = [axis for axis in sweep.axes if axis.name in rows[0][1]][:4]
+    figure = _figure(_WIDE if len(shown) > 1 else 0.65 * _WIDE, 0.8 + 2.3 * len(rows))
+    panels = figure.subplots(len(rows), len(shown), sharey="row", sharex="col", squeeze=False)
+    for panel_row, (called, found) in zip(panels, rows, strict=True):
+        for panel, axis in zip(panel_row, shown, strict=True):
+            effect = found[axis.name]
+            where, ticks, logarithmic = _positions(effect)
+            panel.plot(where, effect.mean, "o-", color=style.BLUE)
+            if logarithmic:
+                panel.set_xscale("log")
+            if ticks is not None:
+                panel.set_xticks(where, [style.plain(tick, 14) for tick in ticks], rotation=_turned(ticks))
+        values = [value for effect in found.values() for value in effect.mean]
+        if min(values) > 0.0 and max(values) > WIDE_RANGE * min(values):
+            panel_row[0].set_yscale("log")
+        if called == "accuracy":
+            panel_row[0].yaxis.set_major_formatter(lambda value, _: f"{100.0 * value:g}")
+        else:
+            panel_row[0].yaxis.set_major_formatter(EngFormatter(sep=""))
+        panel_row[0].set_ylabel("accuracy (%)" if called == "accuracy" else called)
+    for panel, axis in zip(panels[-1], shown, strict=True):
+        panel.set_xlabel(style.plain(axis.name, _LABEL))
+    return figure
+
+
+def _turned(ticks: list[str]) -> float:
+    """Degrees by which labels are turned so that they do not run into each other."""
+    return 0.0 if len(ticks) <= 4 else 90.0 if len(ticks) > 8 else 30.0
+
+
 def heat_maps(sweep: Sweep) -> Figure:
     """Mean accuracy over two axes at a time, all others averaged."""
     _effects(sweep)
+    if sweep.design == "oat":
+        raise NotShownError("the axes move one at a time, so that no two of them meet")
     pairs = [
         (first, second)
         for first, second in itertools.combinations(sweep.axes, 2)
@@ -258,12 +278,14 @@ def curves(sweep: Sweep) -> Figure:
 
 
 KINDS = (
-    _Kind("losses", "What each axis costs", "Accuracy lost from the best value of an axis to its worst, with the "
+    Kind("losses", "What each axis costs", "Accuracy lost from the best value of an axis to its worst, with the "
           "standard error of the mean.", losses),
-    _Kind("main_effects", "Main effects", "Accuracy at the values of each axis, over everything else: each run (small "
+    Kind("main_effects", "Main effects", "Accuracy at the values of each axis, over everything else: each run (small "
           "dots), mean and standard error.", main_effects),
-    _Kind("heat_maps", "Two axes at a time", "Mean accuracy over all other axes and repeats; ranges in bins.",
+    Kind("costs", "Accuracy and what it costs", "Means of accuracy, energy, chip time and wear at the values of each "
+         "axis, over everything else; costs that stay the same are left out.", costs),
+    Kind("heat_maps", "Two axes at a time", "Mean accuracy over all other axes and repeats; ranges in bins.",
           heat_maps),
-    _Kind("pareto", "Accuracy against joules", "Further up is better, further left is cheaper.", pareto_front),
-    _Kind("curves", "While learning", "Mean accuracy over the runs with each value of an axis.", curves),
+    Kind("pareto", "Accuracy against joules", "Further up is better, further left is cheaper.", pareto_front),
+    Kind("curves", "While learning", "Mean accuracy over the runs with each value of an axis.", curves),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from neurosim import registry
 from neurosim.registry import Parameters
+from neurosim.spec.array import ArrayHardware, array_problems
 from neurosim.spec.geometry import Faults, Geometry, dead_from_fabrication, fault_problems
 from neurosim.spec.hardware import (
     AstrocyteHardware,
@@ -37,6 +38,7 @@ class Chip(Parameters):
     synapse: Synapse = Field(description="the weight cell")
     neuron: NeuronHardware = Field(default=NeuronHardware(), description="mismatch and noise of the neurons")
     periphery: Periphery = Field(default=Periphery(), description="converters at the edges of a core")
+    array: ArrayHardware = Field(default=ArrayHardware(), description="wires, lines and slices of a core's array")
     perturbation: PerturbationHardware = Field(default=PerturbationHardware(), description="perturbation generators")
     astrocyte: AstrocyteHardware = Field(default=AstrocyteHardware(), description="cost unit, broadcast, delta memory")
     timing: Timing = Field(default=Timing(), description="how long things take that are no price")
@@ -58,6 +60,15 @@ class Chip(Parameters):
                 "(capabilities.write_schemes; cell is always there): choose one of these, or another chip"
             )
         return synapse
+
+    @field_validator("array")
+    @classmethod
+    def _of_these_cells(cls, array: ArrayHardware, info: ValidationInfo) -> ArrayHardware:
+        synapse = info.data.get("synapse")
+        problems = array_problems(array, synapse) if synapse is not None else []
+        if problems:
+            raise ValueError("\n".join(problems))
+        return array
 
     @field_validator("astrocyte")
     @classmethod
@@ -86,15 +97,21 @@ class Chip(Parameters):
 def ideal(chip: Chip) -> Chip:
     """The same chip with every imperfection off: ideal devices, no noise, no mismatch, no quantisation, no faults."""
     perfect_synapse = chip.synapse.model_copy(
-        update={"device": registry.validated("device", "ideal"), "read_noise_std": 0.0, "stuck_fraction": 0.0}
-    )
+        update={
+            "device": registry.validated("device", "ideal"), "read_noise_std": 0.0, "stuck_fraction": 0.0,
+            "endurance": None, "writing": "open-loop", "verify_tolerance": None, "pair": "balanced",
+        }
+    )  # fmt: skip
     keep = chip.astrocyte
     return chip.model_copy(
         update={
             "synapse": perfect_synapse,
             "faults": (),
             "neuron": NeuronHardware(),
-            "periphery": chip.periphery.model_copy(update={"dac_bits": 0, "adc_bits": 0}),
+            "periphery": chip.periphery.model_copy(
+                update={"dac_bits": 0, "adc_bits": 0, "input_noise_std": 0.0, "output_noise_std": 0.0}
+            ),
+            "array": ArrayHardware(),
             "perturbation": chip.perturbation.model_copy(update={"amplitude_dtod": 0.0}),
             "astrocyte": AstrocyteHardware(
                 cost_unit=keep.cost_unit, latency_steps=keep.latency_steps, tau_hp_steps=keep.tau_hp_steps

@@ -27,7 +27,10 @@ class OperatingPoint(Parameters):
     voltage_V: Volts | None = Field(default=None, ge=0.0, description="supply voltage")
     clock_Hz: Hertz | None = Field(default=None, ge=0.0, description="clock of the cores")
     process_nm: float | None = Field(default=None, gt=0.0, description="technology node, in nm")
-    note: str = Field(default="", description="temperature, mode, board, whatever else matters")
+    temperature_K: float | None = Field(
+        default=None, gt=0.0, description="a note: no number of the file is scaled with it (docs/arrays.md)"
+    )
+    note: str = Field(default="", description="mode, board, whatever else matters")
 
 
 class Capabilities(Parameters):
@@ -69,14 +72,24 @@ class Capabilities(Parameters):
         return neurons
 
 
+class Endurance(Parameters):
+    """How many pulses devices live: log-normal, ``exp(ln median + log_std xi)``; then they are stuck."""
+
+    median_pulses: float = Field(gt=0.0, description="that half of the devices live to see")
+    log_std: float = Field(default=0.0, ge=0.0, description="standard deviation of the lifetime's natural logarithm")
+    note: str = Field(default="", description="where these numbers come from")
+
+
 def _device(value: Any) -> ModelParameters:
     return registry.validated("device", value)
 
 
 class Synapse(Parameters):
-    """The weight cell: a balanced differential pair g± = (g_max + g_min)/2 ± w/(2 w_max) (g_max - g_min).
+    """The weight cell: two devices that conduct, and a weight that is their difference.
 
-    The pair's sum is constant, so V^2 t (g+ + g-) of reads and pulses is an exact integer multiple of a unit.
+    ``pair = "balanced"``: g± = (g_max + g_min)/2 ± w/(2 w_max) (g_max - g_min), both moved by every pulse. Their sum is
+    constant, so V^2 t (g+ + g-) of reads and pulses is an exact integer multiple of a unit. ``"one-sided"``: two
+    devices that only step up, w = w+ - w-, each with g = g_min + (w± - w_min)/(w_max - w_min) (g_max - g_min).
     """
 
     technology: Literal["analog", "digital"] = Field(
@@ -88,6 +101,9 @@ class Synapse(Parameters):
     )
     read_noise_std: float = Field(default=0.0, ge=0.0, description="per weight and inference, in weight units")
     stuck_fraction: float = Field(default=0.0, ge=0.0, le=1.0, description="devices frozen at their first value")
+    elapse_period_s: Seconds = Field(
+        default=0.0, ge=0.0, description="chip time from one act of time on the devices to the next; 0: after every step"
+    )
     g_max_S: Siemens = Field(default=0.0, ge=0.0, description="largest conductance; 0: no cells that conduct")
     g_min_S: Siemens = Field(default=0.0, ge=0.0, description="smallest conductance")
     read_voltage_V: Volts = Field(default=0.0, ge=0.0, description="across a cell that is read")
@@ -104,6 +120,40 @@ class Synapse(Parameters):
     )
     write_scheme: WriteScheme = Field(default="element", description="the scheme in use")
     update_rounding: Rounding = Field(default="stochastic", description="the rounding in use")
+    endurance: Endurance | None = Field(default=None, description="lifetimes in pulses; none: no device wears out")
+    writing: Literal["open-loop", "program-verify"] = Field(
+        default="open-loop", description="pulses are sent unseen, or devices are read and pulsed until they fit"
+    )
+    verify_tolerance: float | None = Field(
+        default=None, gt=0.0, description="program-verify: error that is left, in weight units; default half a step"
+    )
+    verify_limit: int = Field(
+        default=100, ge=1, le=100_000, description="program-verify: rounds of pulses and reads that a write may take"
+    )
+    pair: Literal["balanced", "one-sided"] = Field(
+        default="balanced", description="both devices move against each other, or each only steps up (PCM)"
+    )
+    refresh_every: int = Field(
+        default=100, ge=0, description="one-sided: writes from one refresh of full pairs to the next; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _programming(self) -> Synapse:
+        problems = []
+        if self.technology == "digital":
+            given = {"endurance": self.endurance is not None, "writing": self.writing != "open-loop",
+                     "pair": self.pair != "balanced"}  # fmt: skip
+            problems += [
+                f"{name}: words of a digital memory take no programming pulses; leave it out, or use "
+                'technology = "analog"'
+                for name, there in given.items()
+                if there
+            ]
+        if self.verify_tolerance is not None and self.writing != "program-verify":
+            problems.append('verify_tolerance: needs writing = "program-verify"')
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 class NeuronHardware(Parameters):
@@ -120,13 +170,20 @@ class NeuronHardware(Parameters):
 
 
 class Periphery(Parameters):
-    """Converters at the edges of a core: bits 0 means not quantised."""
+    """Converters and amplifiers at the edges of a core: bits 0 means not quantised, and not clipped."""
 
     dac_bits: int = Field(default=0, ge=0, le=24, description="of the input converters")
+    dac_range: float = Field(default=1.0, gt=0.0, description="inputs are clipped to +- this value")
     adc_bits: int = Field(default=0, ge=0, le=24, description="of the output converters")
     adc_range: float = Field(default=1.0, gt=0.0, description="outputs are clipped to +- this value")
     adc_at: Literal["outputs", "columns"] = Field(default="outputs", description="digitise cost inputs, or each column")
     adcs_per_core: int = Field(default=1, ge=1, description="converters that share a core's columns")
+    input_noise_std: float = Field(
+        default=0.0, ge=0.0, description="of every driven row, per inference, in units of the input"
+    )
+    output_noise_std: float = Field(
+        default=0.0, ge=0.0, description="of every column, per inference (spiking: tick), in units of its sum"
+    )
 
 
 class PerturbationHardware(Parameters):

@@ -88,8 +88,22 @@ def _hypothetical(table: Mapping[str, Any], suffix: str, added: Mapping[str, Any
     return merge(table, {"name": f"{table.get('name')}{suffix}", "hypothetical": True, "capabilities": added})
 
 
-DERIVED = {"-with-perturbation": with_perturbation, "-with-transpose-read": with_transpose_read}
-"""Chips NAME-SUFFIX that have hardware which NAME lacks."""
+def without_imperfections(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A chip with every imperfection off (`spec.chip.ideal`), so that one alone can be set on top."""
+    name = f"{table.get('name')}-ideal"
+    perfect = ideal(validate(Chip, dict(table), f"chip {table.get('name')}", root="chip."))
+    parts = ("synapse", "neuron", "periphery", "array", "perturbation", "astrocyte")
+    made = {part: getattr(perfect, part).model_dump(exclude_none=True) for part in parts}
+    summary = f"every imperfection off; otherwise: {table.get('summary')}"
+    return {**table, **made, "faults": [], "name": name, "summary": summary, "hypothetical": True}
+
+
+DERIVED = {
+    "-with-perturbation": with_perturbation,
+    "-with-transpose-read": with_transpose_read,
+    "-ideal": without_imperfections,
+}
+"""Chips NAME-SUFFIX that have hardware which NAME lacks, or no imperfections."""
 
 
 def load_chip(name: str) -> Chip:
@@ -98,8 +112,11 @@ def load_chip(name: str) -> Chip:
 
 
 def load_scenario_table(name: str) -> dict[str, Any]:
-    """The table of a shipped scenario, or of a scenario file."""
-    return read_toml(files.find("scenario", name))
+    """The table of a shipped scenario, or of a scenario file; raises InputError where it is a study."""
+    table = read_toml(files.find("scenario", name, "study"))
+    if is_study(table):
+        raise InputError(f"{name} is a study: a sweep over a scenario; run it with: neurosim sweep {name}")
+    return table
 
 
 def resolve(
@@ -124,6 +141,11 @@ def resolve(
 def is_experiment(table: Mapping[str, Any]) -> bool:
     """Whether a scenario's table drives a network by hand, rather than training one on a task."""
     return "experiment" in table
+
+
+def is_study(table: Mapping[str, Any]) -> bool:
+    """Whether a file's table is that of a sweep over a scenario (`spec.study`) rather than of a scenario."""
+    return "axes" in table and not {"network", "experiment"} & set(table)
 
 
 def resolve_experiment(

@@ -140,6 +140,7 @@ class Probes(Parameters):
     timing: bool = Field(default=False, description="record the tallies, so that recost can re-time the run")
     weights_every: int = Field(default=0, ge=0, description="0: first and last only")
     gradient_agreement: bool = Field(default=False, description="compare delta signs with the true gradient")
+    count_pulses: bool = Field(default=False, description="count the pulses of each device (4 bytes each)")
 
 
 class Stop(Parameters):

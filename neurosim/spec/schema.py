@@ -19,8 +19,8 @@ from neurosim.units import PREFIXES, TIME_WORDS
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The youngest that all TOML editors know."""
 
-UNITS = ("s", "J", "W", "V", "S", "Hz")
-"""Units of quantities that may be text: a key ends in its unit."""
+UNITS = {"s": "s", "J": "J", "W": "W", "V": "V", "S": "S", "Hz": "Hz", "ohm": "Ohm"}
+"""Units of quantities that may be text, by the ends of their keys."""
 
 CORES = {"description": "a core or a range of cores", "pattern": r"^\s*[0-9]+(\.\.[0-9]+)?\s*$", "type": "string"}
 
@@ -85,9 +85,9 @@ def _is_number(value: object) -> bool:
 
 def _named(name: str, about: Table) -> Table:
     """A key of a table: its name as title, and text where its name carries a unit."""
-    unit = name.rsplit("_", 1)[-1] if "_" in name else ""
+    unit = UNITS.get(name.rsplit("_", 1)[-1], "") if "_" in name else ""
     about = {**about, "title": name}
-    if unit not in UNITS:
+    if not unit:
         return about
     if about.get("type") == "array":
         return {**about, "items": _quantity(about["items"], unit)}

@@ -1,4 +1,8 @@
-"""Axes of a sweep: a key path (or several that move together) and the values that it takes."""
+"""Axes of a sweep: a key path (or several that move together) and the values that it takes.
+
+Study files have two more forms: an axis with a title of its own, and an axis of *variants*, whose values are names that
+each stand for several settings at once (a trainer with the rates that suit it).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from neurosim import registry
 from neurosim.errors import InputError
 
 Scale = Literal["linear", "log"]
@@ -27,18 +32,45 @@ class Axis:
     """One axis: a list of ``values``, or a range from ``low`` to ``high`` that designs draw from."""
 
     keys: tuple[str, ...]
-    """The key paths that are set, all to the same value."""
+    """The key paths that are set, all to the same value; none of an axis of variants."""
     values: tuple[Any, ...] | None
     low: float = 0.0
     high: float = 0.0
     scale: Scale = "linear"
     whole: bool = False
     """Of a range: whole numbers only."""
+    title: str = ""
+    """Its name, where that is not its key paths."""
+    variants: Mapping[str, Mapping[str, Any]] | None = None
+    """What each value stands for: key path -> setting."""
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Every key path that is set somewhere on the axis."""
+        if self.variants is None:
+            return self.keys
+        return tuple(dict.fromkeys(key for settings in self.variants.values() for key in settings))
+
+    def settings(self, value: Any) -> dict[str, Any]:
+        """What is set at a value: key path -> value."""
+        return dict.fromkeys(self.keys, value) if self.variants is None else dict(self.variants[value])
+
+    def with_values(self, values: Axis) -> Axis:
+        """This axis with the values of another one; raises InputError with names that are no variants of it."""
+        if self.variants is None:
+            return replace(values, keys=self.keys, title=self.title)
+        known = list(self.variants)
+        names = [label(value) for value in values.values or ("a range",)]
+        problems = [f"axis {self.name}: {registry.unknown(name, known, 'variant')}" for name in names
+                    if name not in known]  # fmt: skip
+        if problems:
+            raise InputError(problems)
+        return replace(self, values=tuple(names))
 
     @property
     def name(self) -> str:
-        """The key path; several are joined by ``+``."""
-        return "+".join(self.keys)
+        """The title, or the key path; several are joined by ``+``."""
+        return self.title or "+".join(self.keys)
 
     def at(self, share: float) -> Any:
         """The value at ``share`` (0 to 1, 1 excluded) of a range, or the list's value there."""
@@ -56,7 +88,8 @@ class Axis:
         """The axis in the types of JSON."""
         return {
             "keys": list(self.keys), "values": None if self.values is None else list(self.values), "low": self.low,
-            "high": self.high, "scale": self.scale, "whole": self.whole,
+            "high": self.high, "scale": self.scale, "whole": self.whole, "title": self.title,
+            "variants": self.variants,
         }  # fmt: skip
 
     @classmethod
@@ -64,7 +97,7 @@ class Axis:
         """What ``as_table`` wrote."""
         values = table["values"]
         return cls(tuple(table["keys"]), None if values is None else tuple(values), table["low"], table["high"],
-                   table["scale"], table["whole"])  # fmt: skip
+                   table["scale"], table["whole"], table.get("title", ""), table.get("variants"))  # fmt: skip
 
 
 def label(value: Any) -> str:
@@ -89,6 +122,16 @@ def axis_of(name: str, values: str | Iterable[Any]) -> Axis:
         return _listed(keys, tuple(_plain(value) for value in values))
     found = _range(keys, values.strip())
     return found if found is not None else _listed(keys, tuple(_value(item) for item in _split(values)))
+
+
+def titled(title: str, keys: Iterable[str], values: str | Iterable[Any]) -> Axis:
+    """An axis with a title of its own; raises InputError."""
+    return replace(axis_of("+".join(keys), values), title=title)
+
+
+def variants_of(title: str, variants: Mapping[str, Mapping[str, Any]]) -> Axis:
+    """An axis of variants: name of a value -> key path -> setting."""
+    return Axis((), tuple(variants), title=title, variants={name: dict(each) for name, each in variants.items()})
 
 
 def _listed(keys: tuple[str, ...], values: tuple[Any, ...]) -> Axis:

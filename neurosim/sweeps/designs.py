@@ -11,13 +11,13 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
+from neurosim.spec.study import Design
 from neurosim.sweeps.axes import Axis
 
-Design = Literal["grid", "lhs", "sobol", "oat"]
 DESIGNS: tuple[Design, ...] = get_args(Design)
 DRAWN: tuple[Design, ...] = ("lhs", "sobol")
 Coordinates = tuple[Any, ...]

@@ -25,9 +25,10 @@ from neurosim.errors import InputError
 from neurosim.kernels.random import RNG_VERSION
 from neurosim.spec import load
 from neurosim.spec.scenario import Scenario
+from neurosim.spec.study import Design
 from neurosim.sweeps import designs
 from neurosim.sweeps.axes import Axis, label
-from neurosim.sweeps.designs import Coordinates, Design
+from neurosim.sweeps.designs import Coordinates
 
 MOST_POINTS = 100_000
 CHIP, SEED, FABRICATION_SEED = "chip", "seed", "chip.fabrication_seed"
@@ -43,7 +44,7 @@ class Request:
     """A sweep as it was asked for."""
 
     name: str
-    """The scenario's name."""
+    """Of the scenario, or of the study."""
     scenario: Mapping[str, Any]
     """Its table."""
     axes: tuple[Axis, ...]
@@ -158,7 +159,8 @@ def _asked(request: Request) -> list[str]:
         found.append(f"--points {request.count}: a design has one point or more")
     if not request.axes and request.repeats < 2:
         found.append("no axes: give at least one --axis KEY.PATH=V1,V2,..., or --repeats for the same point more often")
-    keys = [key for axis in request.axes for key in axis.keys]
+    names = [axis.title for axis in request.axes if axis.title]
+    keys = [*names, *(key for axis in request.axes for key in axis.touched)]
     found += [f"axis {key}: stands in two axes" for key in sorted({key for key in keys if keys.count(key) > 1})]
     found += [f"axis {key}: is also given by --set" for key in keys if key in request.overrides]
     if SEED in keys and request.repeats > 1:
@@ -177,7 +179,7 @@ class _Resolver:
         self._request = request
         self._where = f"scenario {request.name}"
         # a key that replaces a whole table or its model comes before the keys inside it
-        places = [(key.count("."), not key.endswith("model"), key) for axis in request.axes for key in axis.keys]
+        places = [(key.count("."), not key.endswith("model"), key) for axis in request.axes for key in axis.touched]
         self._order = [key for _, _, key in sorted(places)]
         self._tables: dict[str | None, Mapping[str, Any]] = {}
         self._known: dict[str, Scenario | InputError] = {}
@@ -223,25 +225,22 @@ class _Resolver:
         ]
 
     def _alone(self) -> list[str]:
-        """What is wrong with a single key of an axis, at whatever value."""
+        """What is wrong with the values of a single axis, all others left as they are."""
         found: dict[str, None] = {}
         for axis in self._request.axes:
-            for key in axis.keys:
-                problems: list[str] = []
-                for value in axis.ends():
+            for value in axis.ends()[:_LOOKED_AT]:
+                together = axis.settings(value)
+                # key by key, as an unknown one hides what is wrong with the others; a variant is one whole
+                for change in [together] if axis.variants else [{key: value} for key in together]:
                     try:
-                        self._changed({key: value})
+                        self._changed(change)
                     except InputError as error:
-                        problems += error.problems
-                    else:
-                        problems = []
-                        break
-                found.update(dict.fromkeys(problems))
+                        found.update(dict.fromkeys(error.problems))
         return list(found)
 
     def _resolve(self, coordinates: Coordinates) -> Scenario:
         pairs = zip(self._request.axes, coordinates, strict=True)
-        return self._changed({key: value for axis, value in pairs for key in axis.keys})
+        return self._changed({key: setting for axis, value in pairs for key, setting in axis.settings(value).items()})
 
     def _changed(self, changes: dict[str, Any]) -> Scenario:
         changes = dict(changes)
@@ -275,7 +274,7 @@ class _Resolver:
         known = list(dict.fromkeys(_paths(self.base().model_dump(mode="json"))))
         hints = {}
         for axis in self._request.axes:
-            for key in axis.keys:
+            for key in axis.touched:
                 if key in known or key == CHIP:
                     continue
                 last = key.rpartition(".")[2]
@@ -338,7 +337,7 @@ def _idle(request: Request, resolver: _Resolver, drawn: Sequence[Coordinates]) -
 
 def _points(request: Request, resolver: _Resolver, drawn: Sequence[Coordinates]) -> Iterator[Point]:
     """Every point with its repeats; repeats of one place stand together."""
-    keys = {key for axis in request.axes for key in axis.keys}
+    keys = {key for axis in request.axes for key in axis.touched}
     digests: dict[str, str] = {}
     first: dict[str, int] = {}
     number = 0

@@ -89,7 +89,7 @@ def levels_of(sweep: Sweep, axis: SweepAxis) -> tuple[np.ndarray, tuple[str, ...
 
 def _effect(sweep: Sweep, axis: SweepAxis, values: np.ndarray) -> Effect | None:
     level, labels, centres = levels_of(sweep, axis)
-    values = np.where(_apart(sweep, axis), values, np.nan)
+    values = np.where(apart(sweep, axis), values, np.nan)
     known = np.isfinite(values)
     there = [k for k in range(len(labels)) if (known & (level == k)).any()]
     if len(there) < 2:
@@ -107,7 +107,7 @@ def _effect(sweep: Sweep, axis: SweepAxis, values: np.ndarray) -> Effect | None:
     )  # fmt: skip
 
 
-def _apart(sweep: Sweep, axis: SweepAxis) -> np.ndarray:
+def apart(sweep: Sweep, axis: SweepAxis) -> np.ndarray:
     """The points that say what an axis does: all, or where one axis moves at a time those at which no other has."""
     out = np.ones(len(sweep.points), np.bool_)
     if sweep.design == "oat":
@@ -158,15 +158,21 @@ def places(sweep: Sweep, key: str = "energy_J") -> list[Place]:
     if not {"accuracy", key} <= set(sweep.keys):
         return []
     accuracy, cost = sweep.values("accuracy"), sweep.values(key)
-    found: dict[str, list[int]] = {}
-    for point in sweep.points:
-        if math.isfinite(accuracy[point.number]) and math.isfinite(cost[point.number]):
-            found.setdefault(json.dumps(list(point.coordinates.values()), sort_keys=True), []).append(point.number)
+    known = np.isfinite(accuracy) & np.isfinite(cost)
     return [
         Place(numbers[0], where(sweep, numbers[0]), float(accuracy[numbers].mean()), float(cost[numbers].mean()),
               len(numbers))
-        for numbers in found.values()
+        for numbers in together(sweep, known)
     ]  # fmt: skip
+
+
+def together(sweep: Sweep, known: np.ndarray) -> list[list[int]]:
+    """The numbers of the ``known`` points, those that share their place on all axes together."""
+    found: dict[str, list[int]] = {}
+    for point in sweep.points:
+        if known[point.number]:
+            found.setdefault(json.dumps(list(point.coordinates.values()), sort_keys=True), []).append(point.number)
+    return list(found.values())
 
 
 def pareto(all_places: Sequence[Place]) -> list[Place]:

@@ -82,14 +82,9 @@ class DeviceParameters(ModelParameters):
         return 0.0
 
     @property
-    def timeless(self) -> bool:
-        """Whether neither time nor a read of its own noise changes what is seen of it: what training can use."""
-        return True
-
-    @property
-    def without_time(self) -> str:
-        """What to do in a training run about a device that is not timeless, for the message."""
-        return "other models have no law of time"
+    def switched_off(self) -> tuple[str, ...]:
+        """Which of the model's functions ``aged``, ``elapse`` and ``read_spread`` these numbers make do nothing."""
+        return ()
 
     def own(self, devices: DeviceArrays, normals: Normals) -> tuple[DeviceArrays, dict[str, NDArray[np.floating]]]:
         """The model's further frozen values of every device, by name, and the common ones as it wants them."""
@@ -172,6 +167,17 @@ def start(parameters: DeviceParameters, devices: DeviceArrays, weights: NDArray[
     if parameters.grid > 0.0:
         held = devices.w_min + np.rint((held - devices.w_min) / parameters.grid) * parameters.grid
     return np.clip(held, devices.w_min, devices.w_max).astype(np.float32)
+
+
+def lifetimes(median_pulses: float, log_std: float, count: int, seed: int) -> NDArray[np.uint32]:
+    """Pulses until each of ``count`` devices is stuck: ``median exp(log_std xi)``, rounded up, drawn with the
+    fabrication seed; at least 1 and at most 2^32 - 1."""
+    from neurosim.kernels import random  # compiled code: not needed to check a chip file
+
+    xi = np.empty(count, dtype=np.float64)
+    random.normals(xi, seed, random.STREAM_MISMATCH_DEVICE, FIRST_OWN_DRAW - 1, 0, 0)
+    drawn = np.ceil(median_pulses * np.exp(log_std * xi))
+    return np.clip(drawn, 1.0, 2.0**32 - 1.0).astype(np.uint32)
 
 
 def noisy(dw: float, std: float, xi: float) -> float:

@@ -2,7 +2,8 @@ r"""Capacitor: nearly linear steps, and a charge that leaks away.
 
     dw as in ``linear-step`` (current sources that fill and empty it)
     leak:       w(t) = w e^(-t / tau_i),   tau_i = tau_leak_s |1 + tau_leak_dtod xi|, t the time since the last pulse
-    diffusion:  w <- w + diffusion sqrt(dt) xi
+    diffusion:  w <- w + diffusion sqrt(dt) xi; with the leak an Ornstein-Uhlenbeck process, in dt of standard deviation
+                diffusion sqrt(tau_i / 2 (1 - e^(-2 dt / tau_i)))
 
 w, dw        weight units; 0 is the resting charge
 tau_leak_s   s;  diffusion_per_sqrt_s  weight units per sqrt(s)
@@ -29,6 +30,8 @@ from neurosim.registry import register
 from neurosim.units import Seconds
 
 EXACT = False
+MEMORYLESS = True
+"""What has leaked until now does not matter for how the rest leaks."""
 
 step = linear_step.step
 spread = linear_step.spread
@@ -44,14 +47,9 @@ class Capacitor(LinearParameters):
     diffusion_per_sqrt_s: float = Field(default=0.0, ge=0.0, description="random walk, weight units per root second")
 
     @property
-    def timeless(self) -> bool:
-        """Whether nothing but pulses changes it."""
-        return False
-
-    @property
-    def without_time(self) -> str:
-        """What is left when time is left out."""
-        return "linear-step has its pulses"
+    def switched_off(self) -> tuple[str, ...]:
+        """No walk without diffusion."""
+        return ("elapse",) if self.diffusion_per_sqrt_s == 0.0 else ()
 
     def own(self, devices: DeviceArrays, normals: Normals) -> tuple[DeviceArrays, dict[str, NDArray[np.floating]]]:
         """Slopes of the steps, and the rate of the leak."""
@@ -65,6 +63,6 @@ def aged(w: float, age_s: float, leak_per_s: float) -> float:
     return w * math.exp(-age_s * leak_per_s)
 
 
-def elapse(w: float, dt_s: float, xi: float, diffusion_per_sqrt_s: float) -> float:
-    """The random walk of ``dt_s``."""
-    return w + diffusion_per_sqrt_s * math.sqrt(dt_s) * xi
+def elapse(w: float, dt_s: float, xi: float, diffusion_per_sqrt_s: float, leak_per_s: float) -> float:
+    """What is left, after ``dt_s``, of the random walk of that time."""
+    return w + diffusion_per_sqrt_s * math.sqrt(-math.expm1(-2.0 * leak_per_s * dt_s) / (2.0 * leak_per_s)) * xi

@@ -56,14 +56,10 @@ class PhaseChange(ExponentialParameters):
     read_noise_scale: float = Field(default=1.0, ge=0.0, description="factor on the noise of reads; 0: none")
 
     @property
-    def timeless(self) -> bool:
-        """Whether nothing but pulses changes it."""
-        return False
-
-    @property
-    def without_time(self) -> str:
-        """What is left when time is left out."""
-        return "a weight of both signs is a pair of cells (ns.DevicePair); exp-step has its pulses"
+    def switched_off(self) -> tuple[str, ...]:
+        """Drift, noise of reads, where their factor is 0."""
+        off = (("aged", self.drift_scale), ("read_spread", self.read_noise_scale))
+        return tuple(name for name, scale in off if scale == 0.0)
 
     def own(self, devices: DeviceArrays, normals: Normals) -> tuple[DeviceArrays, dict[str, NDArray[np.floating]]]:
         """The device's place in the distribution of drift exponents."""

@@ -56,14 +56,10 @@ class Sonos(DeviceParameters):
         return self.i_max_nA / (self.w_max - self.w_min)
 
     @property
-    def timeless(self) -> bool:
-        """Whether nothing but pulses changes it."""
-        return self.retention_scale == 0.0 and self.read_noise_scale == 0.0
-
-    @property
-    def without_time(self) -> str:
-        """What is left when time is left out."""
-        return "retention_scale = 0 with read_noise_scale = 0 leaves its pulses"
+    def switched_off(self) -> tuple[str, ...]:
+        """Retention, noise of reads, where their factor is 0."""
+        off = (("aged", self.retention_scale), ("read_spread", self.read_noise_scale))
+        return tuple(name for name, scale in off if scale == 0.0)
 
     def own(self, devices: DeviceArrays, normals: Normals) -> tuple[DeviceArrays, dict[str, NDArray[np.floating]]]:
         """Where the device's charge spreads to."""

@@ -57,14 +57,10 @@ class StochasticMTJ(DeviceParameters):
         return self.w_max - self.w_min
 
     @property
-    def timeless(self) -> bool:
-        """Whether nothing but pulses changes it."""
-        return self.flip_rate_Hz == 0.0 and self.read_std == 0.0
-
-    @property
-    def without_time(self) -> str:
-        """What is left when time is left out."""
-        return "flip_rate_Hz = 0 with read_std = 0 leaves its pulses"
+    def switched_off(self) -> tuple[str, ...]:
+        """Telegraph noise, noise of reads, where there is none."""
+        off = (("elapse", self.flip_rate_Hz), ("read_spread", self.read_std))
+        return tuple(name for name, size in off if size == 0.0)
 
     def probability(self, up: bool) -> float:
         """That one pulse switches a device of the other state."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import delta_mgd
+import device_time
 import devices
 import mgd_step
 import network_brian
@@ -39,6 +40,13 @@ def within(figures: Mapping[str, float], limits: Mapping[str, tuple[float, float
         if not math.isfinite(value) or not low <= value <= high:
             raise SmokeError(f"{name} = {value:g}, expected {low:g} to {high:g}")
     return {name: figures[name] for name in limits}
+
+
+def check_device_time() -> dict[str, float]:
+    """A training step on capacitors that leak, over one on cells that do not."""
+    without, every, lumps = device_time.costs("leak", steps=5, repeats=3)
+    figures = {"step_us": without, "every_step": every, "in_lumps": lumps}
+    return within(figures, {"step_us": (1.0, 50_000.0), "every_step": (0.3, 20.0), "in_lumps": (0.3, 20.0)})
 
 
 def check_streams() -> dict[str, float]:
@@ -107,7 +115,7 @@ def check_traces() -> dict[str, float]:
 
 CHECKS: tuple[Callable[[], dict[str, float]], ...] = (
     check_streams, check_step, check_xor, check_delta, check_tune, check_devices, check_network, check_traces,
-    check_quickstart,
+    check_device_time, check_quickstart,
 )  # fmt: skip
 
 

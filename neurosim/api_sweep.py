@@ -7,7 +7,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from neurosim.spec import load
 from neurosim.spec import study as studies
 from neurosim.spec.scenario import Scenario
 from neurosim.spec.study import Design, Study
-from neurosim.sweeps import Axis, Plan, Point, Request, axis_of, make_plan, titled, variants_of
+from neurosim.sweeps import Axis, Plan, Point, Request, axis_of, make_plan
 from neurosim.sweeps.pool import pool, processors
+from neurosim.sweeps.studies import over_study
 from neurosim.trace import layout
 from neurosim.trace import sweep as files
 from neurosim.trace.sweep import SweepWriter
@@ -145,7 +146,7 @@ def new_request(
         name = "study" if isinstance(scenario, Mapping) else name
         study = load.validate(Study, table, f"study {name}")
         table = load.load_scenario_table(study.scenario)
-        axes, settings = _over_study(study, name, axes, settings, problems)
+        axes, settings = over_study(study, name, axes, settings, problems)
     if load.is_experiment(table):
         raise InputError(
             f"{name} is an experiment: it drives a network by hand and has no accuracy to compare; sweeps are over "
@@ -160,41 +161,6 @@ def new_request(
             problems += [problem for problem in error.problems if request.axes or not problem.startswith("no axes")]
         raise InputError(problems, f"sweep of {name}")
     return request
-
-
-def _over_study(
-    study: Study, name: str, axes: Sequence[Axis], settings: Mapping[str, Any], problems: list[str]
-) -> tuple[list[Axis], dict[str, Any]]:
-    """A study's axes and settings with what else was asked for; adds to ``problems``."""
-    merged: dict[str, Axis] = {}
-    for key, values in study.axes.items():
-        try:
-            merged[key] = _axis(key, values)
-        except InputError as error:
-            problems += [f"study {name}: {problem}" for problem in error.problems]
-    for axis in axes:
-        there = merged.get(axis.name)
-        try:
-            merged[axis.name] = axis if there is None else there.with_values(axis)
-        except InputError as error:
-            problems += error.problems
-    given = {
-        "design": study.design, "count": study.points, "repeats": study.repeats, "chip": study.chip, "seed": study.seed,
-        "ideal": study.ideal, "host_loop": study.host_loop, "same_chip": study.same_chip, "curves": study.curves,
-    }  # fmt: skip
-    if "design" in settings:  # the study's number of points was meant for its own
-        given["count"] = None
-    overrides = {**studies.flattened(study.overrides), **settings.get("overrides", {})}
-    return list(merged.values()), {**given, **settings, "overrides": overrides}
-
-
-def _axis(name: str, values: Any) -> Axis:
-    """An axis as a study has it."""
-    if not isinstance(values, Mapping):
-        return axis_of(name, values)
-    if studies.has_keys(values):
-        return titled(name, values["keys"], values["values"])
-    return variants_of(name, {each: studies.flattened(settings) for each, settings in values.items()})
 
 
 def request_of(path: str | Path) -> Request:

@@ -58,6 +58,7 @@ def _about(kind: Kind, path: Path) -> str:
 def text(kind: Kind, name: str) -> None:
     """The file as it stands; of a derived chip, which has none, the file that it would be."""
     if kind == "chip" and name.endswith(tuple(load.DERIVED)) and name not in files.available("chip"):
+        models.load_builtin()
         plain(tomli_w.dumps(load.load_chip_table(name)).rstrip("\n"))
         return
     path = files.find(kind, name, "study") if kind == "scenario" else files.find(kind, name)

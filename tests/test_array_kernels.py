@@ -9,6 +9,8 @@ from scipy.sparse.linalg import spsolve
 
 from neurosim.kernels import array
 
+NONE_DEAD = np.zeros(1, np.uint32)
+
 
 def nodal(g: np.ndarray, row: float, column: float, driver: float, sense: float) -> np.ndarray:
     """T by Kirchhoff's current law at each of the 2 R C nodes: the textbook way, and a sparse solver."""
@@ -161,7 +163,7 @@ def seen(
     w: np.ndarray, sizes: tuple[int, int, int], numbers: tuple[float, ...], parts: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     flat, held = w.reshape(-1).copy(), np.zeros(parts)
-    array.array_seen(flat, held, 0, w.shape[1], *w.shape, np.array(sizes), np.array(numbers))
+    array.array_seen(flat, held, 0, w.shape[1], *w.shape, np.array(sizes), np.array(numbers), NONE_DEAD)
     return flat.reshape(w.shape), held
 
 
@@ -177,7 +179,7 @@ def test_a_weight_matrix_is_read_through_two_arrays() -> None:
 def test_only_the_tile_that_is_meant_changes() -> None:
     w = np.arange(40.0).reshape(8, 5) / 40.0
     flat = w.reshape(-1).copy()
-    array.array_seen(flat, np.zeros(1), 6, 5, 3, 2, np.array([1, 3, array.NONE]), np.ones(6))
+    array.array_seen(flat, np.zeros(1), 6, 5, 3, 2, np.array([1, 3, array.NONE]), np.ones(6), NONE_DEAD)
     got = flat.reshape(8, 5)
     inside = np.zeros((8, 5), bool)
     inside[1:4, 1:3] = True
@@ -194,3 +196,18 @@ def test_parts_are_what_each_slice_alone_reads() -> None:
         alone = np.array([[array.digit(x, 1.0, 3, 2, k) for x in line] for line in w])
         np.testing.assert_array_equal(each[k], seen(alone, (1, 0, array.EXACT), (1.0, 0.1, *wires))[0])
     np.testing.assert_allclose(whole, sum(array.share(3, 2, k) * each[k] for k in range(3)), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("mode", [array.FIRST_ORDER, array.EXACT])
+def test_a_dead_line_reads_nothing_though_its_cells_load_the_wires(mode: int) -> None:
+    w = np.full((6, 5), 0.5)
+    dead = np.zeros((6, 5), np.uint32)
+    dead[2, :], dead[:, 3] = 1, 1
+    w[dead == 1] = 0.0
+    numbers, sizes = np.array([1.0, 0.1, 2e-3, 2e-3, 0.0, 0.0]), np.array([1, 0, mode])
+    alive, cut = w.reshape(-1).copy(), w.reshape(-1).copy()
+    array.array_seen(alive, np.zeros(1), 0, 5, 6, 5, sizes, numbers, NONE_DEAD)
+    array.array_seen(cut, np.zeros(1), 0, 5, 6, 5, sizes, numbers, dead.reshape(-1))
+    assert abs(alive.reshape(6, 5)[dead == 1]).max() > 1e-4
+    assert (cut.reshape(6, 5)[dead == 1] == 0.0).all()
+    np.testing.assert_array_equal(cut.reshape(6, 5)[dead == 0], alive.reshape(6, 5)[dead == 0])

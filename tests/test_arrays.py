@@ -444,6 +444,13 @@ def test_a_perfect_twin_is_the_ideal_chip_under_its_own_name(name: str) -> None:
     assert twin.model_copy(update=renamed) == chip
 
 
+def test_a_device_put_on_a_perfect_twin_has_its_own_defaults() -> None:
+    chip = described(
+        {"name": "analog-if-ideal", "synapse": {"device": {"model": "soft-bounds", "dw_min_std": 0.3}}}
+    ).chip
+    assert chip.synapse.device.model_dump(exclude_defaults=True) == {"dw_min_std": 0.3}
+
+
 def test_one_imperfection_alone_is_the_ideal_run_with_it() -> None:
     made = machine({"name": "analog-if-ideal", "array": DROP})
     assert arrays.in_use(made.scenario.chip) == ["chip.array.ir_drop"]

@@ -562,25 +562,30 @@ def test_reset_only_against_program_verify() -> None:
     Published (Renaudineau et al., arXiv 2601.09903, HfOx/Ti): the ratio, and that an update is one reset pulse below
     1 V. Derived: pulses and reads of the loop, from the fit of another oxide array (``reram-om``, Gong and Rasch 2022).
     Assumed: 2 V for pulses that set and reset with verification, 0.9 V for the reset-only pulse, the same length for
-    both, and a tolerance of 2.5 to 10 % of w_max. So this is a check of the order, and no prediction.
+    both, a tolerance of 5 % of w_max and at most 300 rounds. So this is a check of the order, and no prediction: the
+    mean over arrays, of which single ones differ by a factor of 2 (docs/devices.md).
     """
+    assert 230 < np.mean([_verified_over_reset(seed, 0.05, 300) for seed in range(1, 6)]) < 920
+
+
+def _verified_over_reset(seed: int, tolerance: float, rounds: int) -> float:
+    """Joules of writing 500 devices with verification, over those of one reset pulse on each."""
     cell = {"g_min_S": 1e-6, "g_max_S": 100e-6, "up_s": 1e-6, "down_s": 1e-6, "read_V": 0.2, "read_s": 1e-7}
-    for tolerance in (0.025, 0.05, 0.1):
-        rng = np.random.default_rng(1)
-        devices = ns.Devices("reram-om", 500, seed=3, electrical={**cell, "up_V": 2.0, "down_V": 2.0})
-        low, high = devices.bounds
-        inside = 0.7 * np.minimum(np.abs(low), np.abs(high))
-        devices.program(rng.uniform(-1, 1, 500) * inside, tolerance=tolerance, rounds=300)
-        reset = ns.Devices("reram-om", 500, seed=3, electrical={**cell, "up_V": 0.9, "down_V": 0.9})
-        reset.write(devices.stored)
-        before = reset.conductances_S
-        reset.pulse(-1)
-        by_hand = 0.9**2 * 1e-6 * 0.5 * (before.sum() + _stored_S(reset).sum())
-        assert reset.energy_J == pytest.approx(by_hand, rel=1e-3)
-        joules = devices.energy_J
-        done = devices.program(rng.uniform(-1, 1, 500) * inside, tolerance=tolerance, rounds=300)
-        assert done.missed < 0.05 * 500
-        assert 230 < (devices.energy_J - joules) / reset.energy_J < 920
+    rng = np.random.default_rng(1)
+    devices = ns.Devices("reram-om", 500, seed=seed, electrical={**cell, "up_V": 2.0, "down_V": 2.0})
+    low, high = devices.bounds
+    inside = 0.7 * np.minimum(np.abs(low), np.abs(high))
+    devices.program(rng.uniform(-1, 1, 500) * inside, tolerance=tolerance, rounds=rounds)
+    reset = ns.Devices("reram-om", 500, seed=seed, electrical={**cell, "up_V": 0.9, "down_V": 0.9})
+    reset.write(devices.stored)
+    before = reset.conductances_S
+    reset.pulse(-1)
+    by_hand = 0.9**2 * 1e-6 * 0.5 * (before.sum() + _stored_S(reset).sum())
+    assert reset.energy_J == pytest.approx(by_hand, rel=1e-3)
+    joules = devices.energy_J
+    done = devices.program(rng.uniform(-1, 1, 500) * inside, tolerance=tolerance, rounds=rounds)
+    assert done.missed < 0.05 * 500
+    return (devices.energy_J - joules) / reset.energy_J
 
 
 def _stored_S(devices: ns.Devices) -> np.ndarray:

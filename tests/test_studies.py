@@ -18,7 +18,8 @@ from neurosim.errors import InputError
 from neurosim.report import write_sweep_report
 from neurosim.spec import load
 from neurosim.spec.study import flattened, load_table
-from neurosim.sweeps import Request, make_plan, parse_axis, variants_of
+from neurosim.sweeps import Request, make_plan, parse_axis
+from neurosim.sweeps.axes import variants_of
 
 SHIPPED = sorted(files.shipped("study"))
 SMALL: dict[str, Any] = {
@@ -94,6 +95,7 @@ def test_a_shipped_study_from_end_to_end(command: Callable[..., tuple[int, str, 
     text = write_sweep_report("xor.h5").read_text(encoding="utf-8")
     for part in ("figure-main_effects", "figure-losses", "figure-costs", "figure-pareto", 'id="places"'):
         assert part in text
+    assert "figure-heat_maps" not in text and "no two of them meet" in text
     assert command("sweep", "--resume", "-o", "xor.h5", "--workers", "0")[2].startswith("12 points of 12 finished")
 
 

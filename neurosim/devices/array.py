@@ -49,10 +49,12 @@ def effective_weights(
     assert isinstance(device, DeviceParameters)
     made = draw(device, seen.size, described.fabrication_seed)
     arrays.stick(described, seen, np.ones(seen.size, np.uint8), made.w_min, made.w_max)
-    seen[arrays.dead(described, place, seen.size)] = 0.0
+    dead = arrays.dead(described, place, seen.size)
+    seen[dead] = 0.0
     if array.changes_reads:
         unused = np.zeros(1)
-        loops.array_seen(seen, unused, 0, columns, rows, columns, arrays.sizes(described), arrays.numbers(described))
+        sizes, numbers = arrays.sizes(described), arrays.numbers(described)
+        loops.array_seen(seen, unused, 0, columns, rows, columns, sizes, numbers, dead.astype(np.uint32))
     return seen.reshape(rows, columns)
 
 

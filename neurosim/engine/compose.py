@@ -114,7 +114,8 @@ def compose(
         emit_step.HEARD,
         "" if exact and not writes else programs,
         emit_step.written(
-            emit_program.write_scheme(scenario), rank1=_is_rank1(plan, step, trainer, scenario.chip.synapse),
+            emit_program.write_scheme(scenario),
+            rank1=_is_rank1(plan, step, trainer, scenario.chip.synapse),
             after=emit_program.after_write(scenario),
         ),
         emit_step.write(plan, exact, view),

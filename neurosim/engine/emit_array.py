@@ -78,7 +78,7 @@ def array_view(S):
     # wires and slices, one array after another
     for k in range({len(chip_arrays.places(plan, placement))}):
         array_seen(S.seen, S.slice_parts, S.array_places[k, 0], S.array_places[k, 1], S.array_places[k, 2],
-                   S.array_places[k, 3], S.array_sizes, S.array_numbers)
+                   S.array_places[k, 3], S.array_sizes, S.array_numbers, S.array_dead)
 """
 
 
@@ -92,6 +92,8 @@ def arrays(scenario: Scenario, plan: NetworkPlan, placement: Placement) -> dict[
     if chip.array.changes_reads:
         made["array_places"] = chip_arrays.places(plan, placement)
         made["array_sizes"] = chip_arrays.sizes(chip)
+        dead = chip_arrays.dead(chip, made["array_places"], plan.parameters)
+        made["array_dead"] = dead.astype(np.uint32) if dead.any() else np.zeros(1, np.uint32)
         made["slice_parts"] = np.zeros(len(at.shares) * plan.parameters if at.digitised else 1, dtype)
     if at.digitised:
         most = max(layer.n for layer in plan.layers)

@@ -1,4 +1,4 @@
-"""Calls a device model's functions by the names of their arguments, and programs devices whose step needs more of them.
+"""Calls a device model's functions by the names of their arguments.
 
 A model's functions know their arguments by name (docs/devices.md). `equations` writes one small function around each of
 them, which takes those arguments from the devices' frozen values, the model's numbers or the random stream. Training

@@ -89,9 +89,7 @@ def currents(S):
 def analog(plan: NetworkPlan, step: StepPlan, view: View) -> str:
     """All layer functions."""
     parts = [first_currents(plan, step, view)]
-    parts += [
-        _layer(plan, layer, step, view) if layer.trainable else _pool(plan, layer, view) for layer in plan.layers
-    ]
+    parts += [_layer(plan, layer, step, view) if layer.trainable else _pool(plan, layer, view) for layer in plan.layers]
     branches = "\n".join(f"    if k == {layer.index}:\n        layer_{layer.index}(S, slot)" for layer in plan.layers)
     parts.append(f"""
 @kernel

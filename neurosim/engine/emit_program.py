@@ -14,7 +14,7 @@ from textwrap import indent
 
 from neurosim import registry
 from neurosim.chip.layers import NetworkPlan
-from neurosim.engine import emit_devices, emit_pairs
+from neurosim.engine import emit_devices, emit_pairs, emit_view
 from neurosim.engine.cells import Programming
 from neurosim.engine.device_laws import Laws, laws
 from neurosim.kernels import devices as loops
@@ -34,9 +34,8 @@ def program(scenario: Scenario, plan: NetworkPlan) -> tuple[str, tuple[str, ...]
         return make.open_loop(""), ()
     own = tuple(base.fabricate(parameters, 1, 0).names)
     made = emit_devices.equations(parameters, own, "bank.own[{k} * CELLS + e]")
-    given = ", ".join(f"S.device_numbers[{k}]" for k in range(len(made.numbers) + 1))
-    bank = f"Bank(S.scale_up, S.scale_down, S.w_min, S.w_max, S.device_own, ({given},), S.device_table)"
-    module, scheme = registry.find("device", parameters.model).module, write_scheme(scenario)
+    bank, scheme = emit_view.bank(parameters), write_scheme(scenario)
+    module = registry.find("device", parameters.model).module
     unseen = emit_pairs.program(bank, _STATEFUL, _WANTED) if does.paired else make.open_loop(bank)
     parts = [
         f"""

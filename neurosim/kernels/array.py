@@ -213,12 +213,14 @@ def noise_share(slices: int, bits: int) -> float:
 @kernel(cache=True)
 def array_seen(
     seen: Floats, parts: Floats, start: int, stride: int, rows: int, columns: int, sizes: npt.NDArray[np.int64],
-    numbers: Doubles,
+    numbers: Doubles, dead: npt.NDArray[np.uint32],
 ) -> None:  # fmt: skip
     """What one array reads instead of its weights ``seen[start + i stride + j]``, in place.
 
     ``sizes``: slices, bits of each (0: not rounded), how IR drop is computed. ``numbers``: full, gmin, r, c, Rd, Rs.
-    ``parts`` [slices x parameters] or shorter: where it is long enough, it gets what each slice alone reads.
+    ``parts`` [slices x parameters] or shorter: where it is long enough, it gets what each slice alone reads. ``dead``
+    [parameters], or of length 1 where there is none: 1 on lines that nothing drives or senses. Cells there go on
+    loading the wires that they share with others, but what they read is 0.
     """
     slices, bits, mode = sizes[0], sizes[1], sizes[2]
     full, g_min = numbers[0], numbers[1]
@@ -247,6 +249,8 @@ def array_seen(
         part = share(slices, bits, k)
         for i in range(rows):
             for j in range(columns):
+                if dead.shape[0] > 1 and dead[start + i * stride + j] != 0:
+                    held[i, j] = 0.0
                 total[i, j] += part * held[i, j]
                 if keeps:
                     parts[k * seen.shape[0] + start + i * stride + j] = held[i, j]

@@ -102,7 +102,7 @@ class Synapse(Parameters):
     read_noise_std: float = Field(default=0.0, ge=0.0, description="per weight and inference, in weight units")
     stuck_fraction: float = Field(default=0.0, ge=0.0, le=1.0, description="devices frozen at their first value")
     elapse_period_s: Seconds = Field(
-        default=0.0, ge=0.0, description="chip time from one act of time on the devices to the next; 0: after every step"
+        default=0.0, ge=0.0, description="chip time from one act of time on the devices to the next; 0: every step"
     )
     g_max_S: Siemens = Field(default=0.0, ge=0.0, description="largest conductance; 0: no cells that conduct")
     g_min_S: Siemens = Field(default=0.0, ge=0.0, description="smallest conductance")

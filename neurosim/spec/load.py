@@ -94,6 +94,7 @@ def without_imperfections(table: Mapping[str, Any]) -> dict[str, Any]:
     perfect = ideal(validate(Chip, dict(table), f"chip {table.get('name')}", root="chip."))
     parts = ("synapse", "neuron", "periphery", "array", "perturbation", "astrocyte")
     made = {part: getattr(perfect, part).model_dump(exclude_none=True) for part in parts}
+    made["synapse"]["device"] = perfect.synapse.device.model  # by name, so that another device has its own defaults
     summary = f"every imperfection off; otherwise: {table.get('summary')}"
     return {**table, **made, "faults": [], "name": name, "summary": summary, "hypothetical": True}
 

@@ -6,8 +6,8 @@ called ``sweeps`` because ``neurosim.sweep`` is the function that users call.
 
 from __future__ import annotations
 
-from neurosim.sweeps.axes import Axis, axis_of, parse_axis, titled, variants_of
+from neurosim.sweeps.axes import Axis, axis_of, parse_axis
 from neurosim.sweeps.designs import DESIGNS
 from neurosim.sweeps.plan import Plan, Point, Request, make_plan
 
-__all__ = ["DESIGNS", "Axis", "Plan", "Point", "Request", "axis_of", "make_plan", "parse_axis", "titled", "variants_of"]
+__all__ = ["DESIGNS", "Axis", "Plan", "Point", "Request", "axis_of", "make_plan", "parse_axis"]

@@ -9,6 +9,7 @@ updates are written as they are asked for, without pulses and rounding. It may a
 ``aged(...) -> w``          what a weight has become ``age_s`` seconds after it was last written
 ``elapse(...) -> w``        what ``dt_s`` seconds of chance (diffusion, telegraph noise) make of a weight
 ``read_spread(...) -> std`` standard deviation of one read
+``MEMORYLESS``              whether what aged until now does not matter for how the rest ages (then chance acts on that)
 
 Their arguments are known by name: ``w, up, scale_up, scale_down, w_min, w_max, dw, xi`` (a standard normal), ``u`` (a
 uniform), ``age_s``, ``dt_s``, ``table``, the names of the model's own frozen values (``DeviceParameters.own``), and any

@@ -19,6 +19,7 @@ from neurosim import api
 from neurosim.data import Dataset
 from neurosim.data.dataset import one_hot
 from neurosim.engine import registers
+from neurosim.engine.control import Control
 from neurosim.engine.machine import Machine
 from neurosim.kernels import random
 from neurosim.spec.scenario import Scenario
@@ -99,6 +100,20 @@ def plain(machine: Machine) -> Machine:
     exec(compile(source, "plain_kernel", "exec"), module.__dict__)
     machine._module = module
     return machine
+
+
+def same_machine(one: Machine, two: Machine) -> None:
+    """All memory, all counts and the ledger are equal, bit for bit."""
+    for name, arena in one.arenas.items():
+        np.testing.assert_array_equal(arena.view(np.uint8), two.arenas[name].view(np.uint8), err_msg=f"arena {name}")
+    assert one.totals == two.totals
+    assert one.ledger() == two.ledger()
+
+
+def same_run(one: tuple[Machine, Control], two: tuple[Machine, Control]) -> None:
+    """The machines of two runs are equal, bit for bit, and so are the summaries."""
+    same_machine(one[0], two[0])
+    assert one[1].summary() == two[1].summary()
 
 
 def set_weights(machine: Machine, theta: npt.ArrayLike) -> None:

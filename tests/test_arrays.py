@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_laws import RI, Table, classes_of, dense, merged, plain, samples, scenario
+from helpers_laws import RI, Table, classes_of, dense, merged, plain, same_machine, samples, scenario
 
 import neurosim as ns
 from neurosim import api, models
@@ -481,16 +481,9 @@ def whole() -> Machine:
     return controlled()
 
 
-def same(one: Machine, two: Machine) -> None:
-    for name, arena in one.arenas.items():
-        np.testing.assert_array_equal(arena.view(np.uint8), two.arenas[name].view(np.uint8), err_msg=name)
-    assert one.totals == two.totals
-    assert one.ledger() == two.ledger()
-
-
 @pytest.mark.parametrize("how", [{"mode": "event"}, {"burst_steps": 1}, {"burst_steps": 7}])
 def test_all_of_it_gives_the_same_bits_however_it_is_run(how: Table) -> None:
-    same(controlled(**how), whole())
+    same_machine(controlled(**how), whole())
 
 
 def test_all_of_it_resumes_as_if_never_stopped() -> None:
@@ -514,7 +507,7 @@ def test_all_of_it_resumes_as_if_never_stopped() -> None:
     resumed.resume(kept["arrays"], kept["meta"])
     resumed.begin()
     assert resumed.run() == "complete"
-    same(again, whole())
+    same_machine(again, whole())
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------

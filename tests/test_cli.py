@@ -297,7 +297,7 @@ def test_chip_validate_lists_everything_at_once(neurosim: Call, workplace: Path)
     ("arguments", "said"),
     [
         (["run"], ["which scenario?", "neurosim run quickstart"]),
-        (["run", "quikstart"], ['no scenario "quikstart"; did you mean "quickstart"?']),
+        (["run", "quikstart"], ['no scenario or study "quikstart"; did you mean "quickstart"?']),
         (["run", "xor.toml", "--chip", "nist-hw9"], ['no chip "nist-hw9"; did you mean "nist-hw']),
         (
             ["run", "xor.toml", "--set", "stop.stpes=3", "--set", "training.norm_mag=abc", "--set", "stop.steps=0"],
@@ -338,8 +338,8 @@ def test_chip_validate_lists_everything_at_once(neurosim: Call, workplace: Path)
         (["compare", "xor.toml", "absent.h5"], ["2 problems", "xor.toml: not an HDF5 file", "absent.h5: no such file"]),
         (["recost", "xor.toml", "--chip", "nist-hw1"], ["not an HDF5 file"]),
         (["chip", "show", "analog"], ['did you mean "analog-if"?']),
-        (["scenario", "validate", "xor.toml", "absent", "nil"], ['no scenario "absent"', 'no scenario "nil"']),
-        (["scenario", "show", "absent"], ['no scenario "absent"']),
+        (["scenario", "validate", "xor.toml", "absent", "nil"], ['no scenario or study "absent"', 'no scenario or study "nil"']),
+        (["scenario", "show", "absent"], ['no scenario or study "absent"']),
         (["model", "show", "mdg"], ["did you mean 'mgd'?"]),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) and value[0].islower() else "",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_laws import Table, classes_of, dense, merged, samples, scenario
+from helpers_laws import Table, classes_of, dense, merged, same_run, samples, scenario
 
 import neurosim as ns
 from neurosim import api, models
@@ -403,13 +403,6 @@ def tick_of(case: str) -> int:
     return TICK * (10 if case == "spiking delta" else 1)
 
 
-def same(one: tuple[Machine, Control], two: tuple[Machine, Control]) -> None:
-    for name, arena in one[0].arenas.items():
-        np.testing.assert_array_equal(arena.view(np.uint8), two[0].arenas[name].view(np.uint8), err_msg=f"arena {name}")
-    assert one[0].totals == two[0].totals
-    assert one[1].summary() == two[1].summary()
-
-
 @functools.cache
 def reference(case: str, death: str) -> tuple[Machine, Control]:
     return trained(case, {"tick": tick_of(case), **DEATHS[death]})
@@ -440,8 +433,8 @@ def test_training_is_the_same_until_the_strike(case: str, death: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_any_mode_any_burst_and_resuming_give_the_same_bits(case: str, death: str) -> None:
     fault = {"tick": tick_of(case), **DEATHS[death]}
-    same(reference(case, death), trained(case, fault, mode="event"))
-    same(reference(case, death), trained(case, fault, burst_steps=7))
+    same_run(reference(case, death), trained(case, fault, mode="event"))
+    same_run(reference(case, death), trained(case, fault, burst_steps=7))
     for at in (5, 44):  # before the strike and after it
         built = machine(case, fault)
         kept: dict[str, Any] = {}
@@ -461,7 +454,7 @@ def test_any_mode_any_burst_and_resuming_give_the_same_bits(case: str, death: st
         resumed.resume(kept["arrays"], kept["meta"])
         resumed.begin()
         assert resumed.run() == "complete"
-        same(reference(case, death), (again, resumed))
+        same_run(reference(case, death), (again, resumed))
 
 
 @pytest.mark.parametrize("case", CASES)

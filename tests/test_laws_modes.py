@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_laws import Table, classes_of, dense, merged, plain, samples, scenario
+from helpers_laws import Table, classes_of, dense, merged, plain, same_run, samples, scenario
 
 from neurosim import api
 from neurosim.data import Dataset
@@ -120,15 +120,6 @@ def run(name: str, **how: Any) -> tuple[Machine, Control]:
     return machine, control
 
 
-def same(one: tuple[Machine, Control], two: tuple[Machine, Control]) -> None:
-    """All memory, all counts and the summary are equal, bit for bit."""
-    for name, arena in one[0].arenas.items():
-        np.testing.assert_array_equal(arena.view(np.uint8), two[0].arenas[name].view(np.uint8), err_msg=f"arena {name}")
-    assert one[0].totals == two[0].totals
-    assert one[0].ledger() == two[0].ledger()
-    assert one[1].summary() == two[1].summary()
-
-
 @functools.cache
 def reference(name: str) -> tuple[Machine, Control]:
     """A case once in burst mode, bursts as long as they like; nobody changes it afterwards."""
@@ -151,14 +142,14 @@ def test_training_moved_something(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_event_mode_gives_the_same_bits(name: str) -> None:
     """Every phase of every tick handed to the control plane, or many steps in one call."""
-    same(reference(name), run(name, mode="event"))
+    same_run(reference(name), run(name, mode="event"))
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("name", CASES)
 def test_any_burst_length_gives_the_same_bits(name: str, steps: int) -> None:
     """A burst is an accident of the host."""
-    same(reference(name), run(name, burst_steps=steps))
+    same_run(reference(name), run(name, burst_steps=steps))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -186,7 +177,7 @@ def test_resumed_is_as_if_never_stopped(name: str) -> None:
     resumed.resume(kept["arrays"], kept["meta"])
     resumed.begin()
     assert resumed.run() == "complete"
-    same(reference(name), (again, resumed))
+    same_run(reference(name), (again, resumed))
 
 
 @pytest.mark.parametrize("name", CASES)

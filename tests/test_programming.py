@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_laws import ABLE, PF, RI, Table, dense, merged, plain, samples, scenario
+from helpers_laws import ABLE, PF, RI, Table, dense, merged, plain, same_run, samples, scenario
 
 import neurosim as ns
 from neurosim import api
@@ -451,14 +451,6 @@ def run(compiled: bool = False, **how: Any) -> tuple[Machine, Control]:
     return machine, control
 
 
-def same(one: tuple[Machine, Control], two: tuple[Machine, Control]) -> None:
-    for name, arena in one[0].arenas.items():
-        np.testing.assert_array_equal(arena.view(np.uint8), two[0].arenas[name].view(np.uint8), err_msg=f"arena {name}")
-    assert one[0].totals == two[0].totals
-    assert one[0].ledger() == two[0].ledger()
-    assert one[1].summary() == two[1].summary()
-
-
 def test_everything_happens_in_the_run_below() -> None:
     """Or the comparisons would compare nothing."""
     machine, control = run()
@@ -472,7 +464,7 @@ def test_everything_happens_in_the_run_below() -> None:
 
 @pytest.mark.parametrize("how", [{"mode": "event"}, {"burst_steps": 1}, {"burst_steps": 7}])
 def test_the_same_bits_however_it_is_run(how: Table) -> None:
-    same(run(), run(**how))
+    same_run(run(), run(**how))
 
 
 def test_resumed_is_as_if_never_stopped() -> None:
@@ -497,7 +489,7 @@ def test_resumed_is_as_if_never_stopped() -> None:
     resumed.resume(kept["arrays"], kept["meta"])
     resumed.begin()
     assert resumed.run() == "complete"
-    same(run(), (again, resumed))
+    same_run(run(), (again, resumed))
 
 
 def test_compiled_it_is_the_same_programming() -> None:

@@ -89,7 +89,7 @@ class Counts(Metered):
         return {name: count for name, count in out.items() if count}
 
     def _verified(self, tally: Tally) -> dict[str, int]:
-        """Reads that verify writes, and those of a refresh: one cell at a time, digitised where there are converters."""
+        """Reads that verify writes, and those of a refresh: cell by cell, digitised where there are converters."""
         reads = tally["VERIFY_READS"]
         conducted = tally["VERIFY_CONDUCTANCE"] if self.one_sided else reads * self.pair
         out = {"cell_read": reads, "cell_read_conductance": conducted if self.pair else 0}

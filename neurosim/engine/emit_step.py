@@ -273,7 +273,7 @@ S.ri[RI_CURRENTS_STALE] = 1"""
 
 
 def written(scheme: str, rank1: bool, after: str = "") -> str:
-    """``written``: counts of one write, and how many pulse slots it takes one after another; ``after``: what follows."""
+    """``written``: counts of one write, and how many pulse slots it takes in a row; ``after``: what comes next."""
     slots = {"cell": "pulses", "row": "row_slots", "element": "most", "rank1": "most" if rank1 else "row_slots"}[scheme]
     return f"""
 @kernel

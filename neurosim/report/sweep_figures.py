@@ -191,7 +191,8 @@ def heat_maps(sweep: Sweep) -> Figure:
     norm = Normalize(low, max(high, low + 1e-9))
     columns = min(2, len(pairs))
     rows = -(-len(pairs) // columns)
-    figure = _figure(_WIDE if columns > 1 else 0.65 * _WIDE, 4.2 * rows)
+    tallest = max(each.shape[0] for each in maps)
+    figure = _figure(_WIDE if columns > 1 else 0.65 * _WIDE, max(4.2, 0.3 * min(tallest, 25) + 0.8) * rows)
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.flat[len(pairs) :]:
         panel.set_visible(False)
@@ -211,12 +212,12 @@ def heat_maps(sweep: Sweep) -> Figure:
 
 
 def _name(sweep: Sweep, panel: Axes, first: SweepAxis, second: SweepAxis) -> None:
-    for axis, ticks, name in (
-        (second, panel.set_xticks, panel.set_xlabel),
-        (first, panel.set_yticks, panel.set_ylabel),
+    for axis, most, ticks, name in (
+        (second, 10, panel.set_xticks, panel.set_xlabel),
+        (first, 25, panel.set_yticks, panel.set_ylabel),
     ):
         labels = levels_of(sweep, axis)[1]
-        every = max(1, -(-len(labels) // 10))
+        every = max(1, -(-len(labels) // most))
         ticks(range(0, len(labels), every), [style.plain(label, 14) for label in labels[::every]])
         name(style.plain(axis.name, _LABEL))
     panel.grid(visible=False)

@@ -311,6 +311,18 @@ def test_dead_lines_are_whole_lines_of_arrays_and_stay_dead() -> None:
     np.testing.assert_array_equal(np.array(made.arrays["mismatch"])[dead], -1.0)
 
 
+def test_dead_synapses_carry_nothing_through_wires_either() -> None:
+    drop = {"ir_drop": "exact", "row_wire_ohm": 500.0, "column_wire_ohm": 500.0, "weight_range": 2.0}
+    made = machine({"array": drop, "faults": [{"dead_synapse_fraction": 0.2}]})
+    made.evaluate(1)
+    theta, seen = np.array(made.arrays["theta"]), np.array(made.arrays["seen"])
+    dead = np.array(made.arrays["array_dead"]) == 1
+    np.testing.assert_array_equal(theta[dead], 0.0)
+    np.testing.assert_array_equal(seen[dead], 0.0)
+    assert 0.1 < dead.mean() < 0.3
+    assert (seen[~dead] != theta[~dead]).mean() > 0.9
+
+
 def test_the_part_of_dead_lines_is_the_fraction_asked_for() -> None:
     chip = load.load_chip("analog-if")
     for axis, key in enumerate(("dead_row_fraction", "dead_column_fraction")):

@@ -273,6 +273,15 @@ def test_a_slow_chip_forgets_more() -> None:
     assert left[1] < 0.3 * left[0]
 
 
+def test_leak_and_diffusion_from_zero_are_an_ornstein_uhlenbeck_process() -> None:
+    tau, diffusion, count = 1.0, 0.1, 20_000
+    devices = Devices({"model": "capacitor", "tau_leak_s": tau, "diffusion_per_sqrt_s": diffusion}, count, seed=2)
+    for elapsed in (1.0, 2.0):
+        devices.elapse(1.0)
+        wanted = 0.5 * diffusion**2 * tau * (1.0 - math.exp(-2.0 * elapsed / tau))
+        assert np.asarray(devices.weights, np.float64).var() == pytest.approx(wanted, rel=4 * math.sqrt(2 / count))
+
+
 def test_diffusion_grows_with_the_root_of_time() -> None:
     devices = Devices({"model": "capacitor", "tau_leak_s": 1e9, "diffusion_per_sqrt_s": 1e-3}, 100_000)
     for _ in range(10):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosim.chip import arrays as chip_arrays
+from neurosim.chip import faults
 from neurosim.chip.layers import LayerPlan, NetworkPlan
 from neurosim.chip.mapper import Placement
 from neurosim.errors import InputError
@@ -92,8 +93,8 @@ def arrays(scenario: Scenario, plan: NetworkPlan, placement: Placement) -> dict[
     if chip.array.changes_reads:
         made["array_places"] = chip_arrays.places(plan, placement)
         made["array_sizes"] = chip_arrays.sizes(chip)
-        dead = chip_arrays.dead(chip, made["array_places"], plan.parameters)
-        made["array_dead"] = dead.astype(np.uint32) if dead.any() else np.zeros(1, np.uint32)
+        # marked where synapses die (training_faults); of length 1 where none can
+        made["array_dead"] = np.zeros(plan.parameters if faults.kills_synapses(chip) else 1, np.uint32)
         made["slice_parts"] = np.zeros(len(at.shares) * plan.parameters if at.digitised else 1, dtype)
     if at.digitised:
         most = max(layer.n for layer in plan.layers)

@@ -284,7 +284,7 @@ def _walk(view: View, parameters: DeviceParameters) -> str:
     if view.laws.ages and view.laws.memoryless:
         lines += [
             "    left = after(w, now - since[c], c, bank)",
-            "    if abs(left - w) > abs(w) * FORGOTTEN:  # less would be lost in rounding",
+            "    if w == 0.0 or abs(left - w) > abs(w) * FORGOTTEN:  # less would be lost in rounding",
             "        w = left",
             *([f"        {view.cells}[c] = after({view.cells}[c], now - since[c], c, bank)"] if apparent else []),
             "        since[c] = now",

@@ -96,6 +96,8 @@ def _kill_synapses(machine: Machine, dead: Mask) -> None:
             arrays[name][dead] = value
         elif arrays[name].size == 2 * dead.size:  # both cells of one-sided pairs
             arrays[name][np.tile(dead, 2)] = value
+    if arrays.get("array_dead", dead[:1]).size == dead.size:
+        arrays["array_dead"][dead] = 1
     cells.kill(machine.scenario.chip.synapse, machine.plan, arrays, dead)
     machine.forget()
 

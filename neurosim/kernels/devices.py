@@ -289,7 +289,7 @@ def drift(
         old = w[e]
         if REBASES:
             left = after(old, now_s - since[e], e, bank)
-            if abs(left - old) > abs(old) * FORGOTTEN:
+            if old == 0.0 or abs(left - old) > abs(old) * FORGOTTEN:
                 old = w.dtype.type(left)
                 if WRITE_NOISE == 2:
                     shown[e] = after(shown[e], now_s - since[e], e, bank)

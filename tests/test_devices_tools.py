@@ -344,12 +344,6 @@ def test_apparent_write_noise_in_training_is_not_stored() -> None:
     np.testing.assert_allclose((hidden - start) / 1e-5, np.rint((hidden - start) / 1e-5), atol=0.02)
 
 
-@pytest.mark.parametrize("name", ["pcm", "capacitor-cmos", "sonos", "smtj-telegraph"])
-def test_devices_that_need_time_are_refused_in_training(name: str) -> None:
-    with pytest.raises(InputError, match="training does not yet let time or reads change"):
-        machine({"model": name})
-
-
 def test_time_can_be_switched_off() -> None:
     made = machine(
         {"model": "sonos", "dw_min": 1e-3, "retention_scale": 0.0, "read_noise_scale": 0.0}, learning_rate=5.0

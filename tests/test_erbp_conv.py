@@ -234,14 +234,14 @@ def test_any_mode_and_burst_gives_the_same_bits(training: Table, chip: Table) ->
 
 
 def test_it_learns() -> None:
-    """1,500 images of clothes by the shipped scenario: far above chance (a tenth)."""
+    """1,000 images of clothes by the shipped scenario: far above chance (a tenth)."""
     overrides = {
-        "task.data": "fashion-mnist-small", "task.n_test": 300, "stop.steps": 1500, "training.anneal_steps": 1500,
+        "task.data": "fashion-mnist-small", "task.n_test": 300, "stop.steps": 1000, "training.anneal_steps": 1000,
         "training.test_s": 0.1,
     }  # fmt: skip
     _, made = api.load_scenario("mnist-perbp-conv", overrides=overrides)
     machine = Machine(made, api.load_dataset(made))
-    machine.burst(1500)
+    machine.burst(1000)
     assert machine.evaluate(300)[0] > 0.45
 
 

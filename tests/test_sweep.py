@@ -215,7 +215,7 @@ def test_what_is_wrong_with_a_plan(axes: list[str], more: dict[str, Any], said: 
 def test_every_problem_at_once_before_any_point_runs(here: Path) -> None:
     with pytest.raises(InputError) as error:
         small(axes={"training.lerning_rate": [1, 2], "foo.x": "1", RATE: "", MAG: "0..1", "stop.step": [3]})
-    assert len(error.value.problems) == 5
+    assert len(error.value.problems) == 6  # of the range: that it is one, and that its lower end is no amplitude
     with pytest.raises(
         InputError, match=r"no perturbation mechanism fits .*\(at chip = loihi"
     ):  # only a built machine knows

@@ -30,7 +30,7 @@ def finished(
 TRAINING = sorted(name for name in files.shipped("scenario") if not load.is_experiment(load.load_scenario_table(name)))
 
 
-SIZES = ("-200", "-500", "-500-500", "-200-nsat", "-500-nsat", "-500-500-nsat")
+SIZES = ("-200", "-500", "-500-500", "-200-nsat", "-500-nsat", "-200-200-nsat", "-500-500-nsat")
 """Ends of the names of scenarios that differ from another one in the sizes of their layers alone."""
 LARGER = [
     name
